@@ -1,0 +1,253 @@
+"""What every request passes before and after its route: record, keys, limit, faults.
+
+An ASGI application around the routes of `app.py`. Which fault strikes is decided in `faults.py`;
+here it is inflicted, down to the TCP connection, which `connections.py` gives access to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any
+from urllib.parse import unquote
+
+from dagster_hevo.sandbox.account import Account
+from dagster_hevo.sandbox.connections import Connections
+from dagster_hevo.sandbox.faults import Fault, FaultBook, FaultKind
+from dagster_hevo.sandbox.request_limit import RequestLimit
+from dagster_hevo.sandbox.request_log import RequestLog, SeenRequest
+from dagster_hevo.sandbox.rewriting import REWRITINGS
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MEMBER_REFUSED = "account members are not permitted to perform this action"
+_JSON = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete HTTP answer."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+    @classmethod
+    def refusing(cls, status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
+        """An answer that says no, with a JSON body."""
+        return cls(status, (_JSON, *headers), json.dumps({"message": message}).encode())
+
+
+class Gate:
+    """Stands before the routes.
+
+    Args:
+        app: The routes.
+        account: Whose users may pass.
+        faults: What goes wrong.
+        connections: The open TCP connections.
+        limit: Counts the users' requests.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        account: Account,
+        faults: FaultBook,
+        connections: Connections,
+        limit: RequestLimit,
+    ) -> None:
+        self._app = app
+        self._account = account
+        self._faults = faults
+        self._connections = connections
+        self._limit = limit
+        self.log = RequestLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or cut its connection."""
+        if scope["type"] != "http":
+            return
+        body = await _read(receive)
+        method, path = str(scope["method"]), str(scope["path"])
+        headers = {bytes(name): bytes(value) for name, value in scope["headers"]}
+        user, secret = _keys(headers.get(b"authorization"))
+        refusal = self._refusal(user, secret)
+        fault = None if refusal else self._faults.pick(method, path)
+        agent = headers.get(b"user-agent")
+        place = self.log.add(
+            SeenRequest(
+                method,
+                path,
+                bytes(scope["query_string"]).decode("latin-1"),
+                user,
+                None,
+                _parsed(body),
+                self._account.clock.now(),
+                time.time(),
+                fault.kind if fault else None,
+                agent.decode("latin-1") if agent else None,
+                scope["client"][1] if scope.get("client") else None,
+            )
+        )
+        if refusal is not None:
+            answer: Answer | None = refusal
+        elif fault is None:
+            answer = await self._routed(scope, body, user)
+        else:
+            answer = await self._struck(fault, scope, body, receive, user)
+        if answer is None:
+            await self._cut(scope, receive)
+            return
+        self.log.answered(place, answer.status)
+        length = len(answer.body)
+        cut_short = fault is not None and fault.kind is FaultKind.TRUNCATED_BODY and length > 1
+        await _send(send, answer, length // 2 if cut_short else length)
+        if cut_short:
+            await self._cut(scope, receive)
+
+    def _refusal(self, user: str | None, secret: str | None) -> Answer | None:
+        known = self._account.users.get(user or "")
+        if known is None or known.api_secret != secret:
+            return Answer.refusing(401, "Unauthorized: the API key or secret is not valid")
+        wait = self._limit.seconds_to_wait(known.api_key)
+        if wait:
+            return _too_many(wait)
+        if known.role == "MEMBER":
+            return Answer.refusing(403, MEMBER_REFUSED)
+        return None
+
+    async def _struck(
+        self, fault: Fault, scope: Scope, body: bytes, receive: Receive, user: str | None
+    ) -> Answer | None:
+        kind = fault.kind
+        if kind is FaultKind.CUT_BEFORE:
+            return None
+        if kind is FaultKind.STATUS_BEFORE:
+            return _broken(fault.status)
+        if kind is FaultKind.RATE_LIMITED:
+            return _too_many(fault.seconds)
+        if kind is FaultKind.DELAY_BEFORE and await _gave_up(receive, fault.seconds):
+            return None
+        answer = await self._routed(scope, body, user)
+        if kind is FaultKind.CUT_AFTER:
+            return None
+        if kind is FaultKind.DELAY_AFTER:
+            await asyncio.sleep(fault.seconds)
+        elif kind is FaultKind.STATUS_AFTER:
+            return _broken(fault.status)
+        elif kind is FaultKind.HTML:
+            page = b"<html><head><title>Hevo</title></head><body>Please log in</body></html>"
+            return Answer(200, ((b"content-type", b"text/html"),), page)
+        elif kind is FaultKind.CUT_JSON:
+            return replace(answer, body=answer.body[: max(1, len(answer.body) // 2)] or b'{"')
+        elif kind in REWRITINGS:
+            return _rewritten(answer, REWRITINGS[kind])
+        return answer
+
+    async def _routed(self, scope: Scope, body: bytes, user: str | None) -> Answer:
+        scope.setdefault("state", {})["user"] = user
+        start: Message = {"status": 500, "headers": ()}
+        parts: list[bytes] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            else:
+                parts.append(message.get("body", b""))
+
+        await self._app(scope, receive, send)
+        headers = tuple(
+            (name, value) for name, value in start["headers"] if name != b"content-length"
+        )
+        return Answer(int(start["status"]), headers, b"".join(parts))
+
+    async def _cut(self, scope: Scope, receive: Receive) -> None:
+        self._connections.cut(scope.get("client"))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _send(send: Send, answer: Answer, sent: int) -> None:
+    headers = list(answer.headers)
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send(
+        {
+            "type": "http.response.body",
+            "body": answer.body[:sent],
+            "more_body": sent < len(answer.body),
+        }
+    )
+
+
+async def _gave_up(receive: Receive, seconds: float) -> bool:
+    """Wait, and tell whether the client closed its connection meanwhile."""
+
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    try:
+        await asyncio.wait_for(disconnected(), seconds)
+    except asyncio.TimeoutError:
+        return False
+    return True
+
+
+def _keys(header: bytes | None) -> tuple[str | None, str | None]:
+    scheme, _, coded = (header or b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None, None
+    try:
+        user, _, secret = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None, None
+    return unquote(user), secret
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body.decode("latin-1")
+
+
+def _too_many(seconds: float) -> Answer:
+    wait = str(max(1, ceil(seconds))).encode()
+    return Answer.refusing(429, "Too many requests", (b"retry-after", wait))
+
+
+def _broken(status: int) -> Answer:
+    return Answer.refusing(status, "Something went wrong on our side")
+
+
+def _rewritten(answer: Answer, rewrite: Callable[[Any], Any]) -> Answer:
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        return answer
+    return replace(answer, body=json.dumps(rewrite(body)).encode())
