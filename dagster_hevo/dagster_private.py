@@ -1,0 +1,105 @@
+"""The few things this package needs of Dagster that have no public name, in one place.
+
+Each says why. The tests run against the oldest and the newest Dagster that is supported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+# The only event that is written at once, is not silenced by a log level, is read back by its type,
+# and never changes what Dagster thinks of the run. `report_engine_event` itself is a method of the
+# public DagsterInstance; the content it takes has no public name.
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
+
+# Metadata under a namespace, read back into a typed value: what all of Dagster's own integrations
+# build on, without a public name so far.
+from dagster._core.definitions.metadata.metadata_set import (
+    NamespacedMetadataSet as NamespacedMetadataSet,
+)
+from dagster._core.events import EngineEventData
+
+if TYPE_CHECKING:
+    from dagster import AssetExecutionContext, OpExecutionContext
+
+
+def report_engine_event(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    step_key: str,
+    sentence: str,
+    metadata: Mapping[str, dg.MetadataValue],
+) -> None:
+    """Write an engine event to a run's event log, before this returns."""
+    instance.report_engine_event(
+        message=sentence,
+        dagster_run=run,
+        engine_event_data=EngineEventData(metadata),
+        step_key=step_key,
+    )
+
+
+def engine_event_metadata(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataValue]:
+    """The metadata of an engine event; empty for any other."""
+    content = event.event_specific_data
+    return content.metadata if isinstance(content, EngineEventData) else {}
+
+
+def check_evaluations(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, limit: int
+) -> list[tuple[str, dg.AssetCheckEvaluation]]:
+    """How a check ended lately, the newest first, each with its run; empty for a sensor's.
+
+    The public way tells the newest record alone, and that may be one that a run merely planned.
+    """
+    found: list[tuple[str, dg.AssetCheckEvaluation]] = []
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit):
+        event = None if record.event is None else record.event.dagster_event
+        content = None if event is None else event.event_specific_data
+        if isinstance(content, dg.AssetCheckEvaluation):
+            found.append((record.run_id, content))
+    return found
+
+
+def step_key_of(context: AssetExecutionContext | OpExecutionContext) -> str:
+    """What names this step in its run, and the same step in a run that retries it.
+
+    ``op_handle`` is documented as private; the public names do not tell two uses of one op apart.
+    """
+    op_context = (
+        context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
+    )
+    mapping_key = op_context.get_mapping_key()
+    handle = str(op_context.op_handle)
+    return handle if mapping_key is None else f"{handle}[{mapping_key}]"
+
+
+def remembered_state(key: str) -> str | None:
+    """The state that this code location was loaded from when it was first loaded.
+
+    Dagster hands it to the processes that load the location again to execute a step. Without it
+    every step would ask Hevo for all pipelines. None while the location is loaded for the first
+    time.
+    """
+    context = DefinitionsLoadContext.get()
+    if context.load_type is not DefinitionsLoadType.RECONSTRUCTION:
+        return None
+    state = context.reconstruction_metadata.get(key)
+    return state if isinstance(state, str) else None
+
+
+def pending_state(key: str) -> str | None:
+    """The state that was given to ``remember_state`` earlier in this load."""
+    state = DefinitionsLoadContext.get().get_pending_reconstruction_metadata().get(key)
+    return state if isinstance(state, str) else None
+
+
+def remember_state(key: str, state: str) -> None:
+    """Have Dagster hand this state to the processes that load the location again."""
+    DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(key, state)

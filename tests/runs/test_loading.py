@@ -1,0 +1,81 @@
+"""What loading a code location costs: an account is read once, by a step's process never."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import dagster as dg
+
+from dagster_hevo import build_hevo_job_sensor, load_hevo_asset_specs
+from dagster_hevo.jobs.ledger import Note, NoteKind
+from dagster_hevo.run_ledger import RunLedger
+
+
+@dg.job
+def shop_job() -> None:
+    """A job for the sake of its run."""
+
+
+def asked(sandbox) -> Counter[str]:
+    """How often each path was asked for, ids left out."""
+    return Counter(seen.path.removeprefix("/api/v1") for seen in sandbox.requests)
+
+
+def loading(sandbox) -> Counter[str]:
+    """The requests that only loading makes: lists of pipelines and of their objects."""
+    return Counter(
+        {
+            path: count
+            for path, count in asked(sandbox).items()
+            if path == "/pipelines" or (path.endswith("/objects") and "/jobs/" not in path)
+        }
+    )
+
+
+def test_factory_sensor_and_specs_share_one_loading(shop):
+    place = shop(pipelines=4)
+    assets = place.assets()
+    sensor = build_hevo_job_sensor(workspace=place.hevo)
+    specs = load_hevo_asset_specs(place.hevo)
+    assert len(specs) == 12
+    assert dg.Definitions(assets=assets, sensors=[sensor], resources={"hevo": place.hevo})
+    assert asked(place.sandbox) == {
+        "/pipelines": 1,
+        **{f"/pipelines/{number}/objects": 1 for number in (101, 102, 103, 104)},
+    }
+
+
+def test_a_run_with_a_process_a_step_loads_once_and_its_steps_lose_no_note(station):
+    place = station(pipelines=3, seconds_per_object=0.3)
+    assert place.run("in_steps") == 0, place.output()
+    assert loading(place.shop.sandbox) == {
+        "/pipelines": 1,
+        **{f"/pipelines/{number}/objects": 1 for number in (101, 102, 103)},
+    }
+    (run,) = place.runs
+    assert run.is_success
+    assert len(place.materialized(run.run_id)) == 9
+    notes = place.notes(run.run_id)
+    for pipeline_id in (101, 102, 103):
+        kinds = [note.kind.value for note in notes if note.pipeline_id == pipeline_id]
+        assert kinds == ["marked", "claimed", "closed"]
+    claimed = {note.job_id for note in notes if note.job_id}
+    assert claimed == {job.job_id for job in place.shop.sandbox.jobs()}
+    assert len(claimed) == 3
+
+
+def test_many_threads_that_write_notes_to_one_run_lose_none(station):
+    """The same without the wait for processes to start: thirty notes each from six at a time."""
+    place = station()
+    run = place.instance.create_run_for_job(shop_job)
+    ledgers = [RunLedger(place.instance, run, f"step_{number}") for number in range(6)]
+
+    def write(ledger: RunLedger) -> None:
+        for number in range(30):
+            note = Note(NoteKind.CLAIMED, "wish", 101, job_id=f"{id(ledger)}-{number}")
+            ledger.write(note, "A job is ours.")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, ledgers))
+    assert len({note.job_id for note in place.notes(run.run_id)}) == 180
