@@ -1,0 +1,244 @@
+"""A tick stays within its bounds: requests, time, the cursor's size, and nobody starves."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import dagster as dg
+import pytest
+from station import Station
+
+from dagster_hevo.api.models import Job
+from dagster_hevo.api.rate_limit import open_budget
+from dagster_hevo.jobs.cursor import JobCursor
+from dagster_hevo.sandbox import Fault
+from dagster_hevo.sensor_cursor import PipelineCursor, SensorCursor
+from dagster_hevo.tick_budget import TickBudget, TickSpent
+
+
+class HandClock:
+    """Time that passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def budget_of(clock: HandClock, limit: int, user: str):
+    return open_budget(
+        "memory", requests_per_minute=limit, user_key=user, clock=clock, sleep=clock.sleep
+    )
+
+
+def sent_until_spent(budget: TickBudget) -> int:
+    sent = 0
+    while True:
+        try:
+            budget.acquire()
+        except TickSpent:
+            return sent
+        sent += 1
+
+
+def test_two_ticks_within_a_minute_spend_no_more_than_the_share_together():
+    clock = HandClock()
+    share, whole = budget_of(clock, 50, "share"), budget_of(clock, 100, "whole")
+    moments: list[float] = []
+    for begin in (0, 40, 60, 61, 130):
+        clock.time = max(clock.time, 1000.0 + begin)
+        tick = TickBudget(share, whole, 50, clock.time + 28, clock)
+        moments += [clock.time] * sent_until_spent(tick)
+    assert len(moments) >= 100
+    for start in moments:
+        assert sum(start <= moment < start + 60 for moment in moments) <= 50
+
+
+def test_a_budget_that_others_have_spent_ends_the_tick_within_seconds():
+    clock = HandClock()
+    share, whole = budget_of(clock, 50, "share"), budget_of(clock, 100, "whole")
+    while whole.acquire(timeout=0):
+        pass
+    began = clock.time
+    assert sent_until_spent(TickBudget(share, whole, 50, clock.time + 28, clock)) == 0
+    assert clock.time - began <= 6
+
+
+def test_a_tick_whose_time_is_up_sends_nothing():
+    clock = HandClock()
+    share, whole = budget_of(clock, 50, "share"), budget_of(clock, 100, "whole")
+    assert sent_until_spent(TickBudget(share, whole, 50, clock.time, clock)) == 0
+
+
+@pytest.fixture
+def hurried(station, monkeypatch):
+    """A station with eight pipelines whose ticks may send four requests each."""
+    monkeypatch.setattr("dagster_hevo.sensors.UNLIMITED_REQUESTS", 4)
+    return station(pipelines=8, objects=1)
+
+
+def test_a_small_share_reaches_every_pipeline_in_turn(hurried: Station):
+    place = hurried
+    place.ticks(4)
+    assert len(place.kept["pipelines"]) == 8
+    for pipeline_id in place.sandbox.pipeline_ids:
+        place.sandbox.start_scheduled_job(pipeline_id)
+    for _ in range(12):
+        place.tick()
+        assert len(place.requests) <= 4
+    assert place.materialized() == place.loaded()
+
+
+def test_jobs_that_end_before_the_first_look_at_their_pipeline_are_recorded(hurried: Station):
+    place = hurried
+    for pipeline_id in place.sandbox.pipeline_ids:
+        place.run_job(pipeline_id)
+    past = [job.job_id for job in place.sandbox.jobs()]
+    place.tick()
+    for pipeline_id in place.sandbox.pipeline_ids:
+        place.run_job(pipeline_id, seconds=0)
+    place.ticks(12)
+    assert place.materialized() == place.loaded(but_not=past)
+
+
+def test_a_job_that_ends_while_the_first_looks_fail_is_recorded(station):
+    place = station()
+    place.run_job()
+    place.sandbox.faults.add(Fault("status_before", path="*/101/jobs*", status=500, times=2))
+    place.tick()
+    job = place.run_job()
+    place.ticks(6)
+    assert {job_id for job_id, _ in place.materialized()} == {job.job_id}
+
+
+def test_a_pipeline_with_a_long_backlog_does_not_starve_the_others(hurried: Station):
+    place = hurried
+    place.ticks(4)
+    for _ in range(30):
+        place.run_job(101, seconds=25)
+    for pipeline_id in place.sandbox.pipeline_ids[1:]:
+        place.run_job(pipeline_id, seconds=0)
+    place.sandbox.advance(60)
+    for _ in range(12):
+        place.tick()
+    others = {key[1].split("-")[1] for key in place.materialized()}
+    assert others == {str(each) for each in place.sandbox.pipeline_ids}
+    place.ticks(12)
+    assert place.materialized() == place.loaded()
+
+
+def test_an_idle_pipeline_is_looked_at_less_and_less(station):
+    place = station()
+    looks: list[int] = []
+    for _ in range(60):
+        place.tick()
+        looks.append(len(place.requests))
+    assert sum(looks[:10]) >= 3
+    assert sum(looks[30:]) == 3
+    place.run_job()
+    place.ticks(11)
+    assert place.materialized() == place.loaded()
+
+
+def test_a_hevo_that_does_not_answer_ends_the_tick(station, monkeypatch):
+    from dagster_hevo import sensors
+
+    monkeypatch.setattr(sensors, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(sensors, "TICK_SECONDS", 1.6)
+    place = station(pipelines=10, objects=1)
+    place.tick()
+    place.sandbox.faults.add(Fault("delay_before", method="GET", seconds=3))
+    began = time.monotonic()
+    monkeypatch.setattr(sensors, "CLOCK", lambda: place.now() + time.monotonic() - began)
+    place.tick(60)
+    assert time.monotonic() - began < 3
+    place.sandbox.faults.clear()
+
+
+def test_the_cursor_of_300_pipelines_stays_small():
+    cursor = SensorCursor()
+    made = 1_700_000_000_000
+    for pipeline_id in range(300):
+        jobs = JobCursor()
+        for number in range(50):
+            job_id = str(uuid.uuid4())
+            told = {"job_id": job_id, "status": "COMPLETED", "created_ts": made + number * 300_000}
+            jobs = jobs.after([Job.model_validate(told)], settled={job_id})
+        cursor = cursor.with_pipeline(pipeline_id, PipelineCursor(jobs, 1.7e9))
+    assert len(cursor.to_text()) < 60_000
+
+
+def finished_runs(place: Station, count: int) -> None:
+    """Runs of other jobs that ended just now."""
+    for _ in range(count):
+        run = dg.DagsterRun(
+            job_name="another", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.SUCCESS
+        )
+        place.instance.add_run(run)
+
+
+def test_many_finished_runs_are_searched_once_and_do_not_hold_up_a_tick(station):
+    place = station()
+    place.tick(0)
+    finished_runs(place, 40)
+    place.tick(30)
+    place.run_job()
+    began = time.monotonic()
+    place.tick(120)
+    assert time.monotonic() - began < 2
+    assert place.materialized() == place.loaded()
+
+
+def test_a_search_that_does_not_end_in_its_time_goes_on_in_the_next_tick(station, monkeypatch):
+    from dagster_hevo import job_owners
+
+    monkeypatch.setattr(job_owners, "RUNS_AT_ONCE", 4)
+    place = station()
+    finished_runs(place, 20)
+    result = place.materialize(wait_for_completion=False)
+    assert result.success
+    reads = iter(range(10**6))
+    began = place.now()
+
+    def hurrying() -> float:
+        # Each time the clock is read a second passes: a tick comes to a dozen runs.
+        return began + next(reads)
+
+    monkeypatch.setattr("dagster_hevo.sensors.CLOCK", hurrying)
+    for _ in range(4):
+        place.tick(60)
+    monkeypatch.setattr("dagster_hevo.sensors.CLOCK", lambda: place.now() + 3000)
+    place.tick(60)
+    place.tick(300)
+    assert place.materialized() == place.loaded()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "nothing",
+        "[]",
+        "{}",
+        '{"version":9,"pipelines":{"x":1,"²":{"settled":[]},"101":{"settled":7}}}',
+        '{"pipelines":{"101":{"settled":[],"newest_ts":Infinity,"due_at":NaN}}}',
+        '{"pipelines":{"101":{"settled":[],"due_at":9e10,"held":{"a":"b"}}},"left":[1,{}]}',
+        '{"runs_seen_until":1e300,"pipelines":[]}',
+        "[" * 5000,
+    ],
+)
+def test_a_cursor_that_is_not_understood_starts_anew(station, cursor):
+    place = station()
+    place.cursor = cursor
+    place.tick()
+    place.tick(60)
+    place.run_job()
+    place.ticks(3)
+    assert place.materialized() == place.loaded()
+    assert json.loads(place.cursor or "")["version"] == 1

@@ -1,0 +1,239 @@
+"""Runs and the sensor beside each other: every job recorded by one of them, whatever dies."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from dagster_hevo.jobs.ledger import Note, NoteKind
+from dagster_hevo.sandbox import Fault
+
+FAILED = dg.DagsterEventType.RUN_FAILURE
+SUCCEEDED = dg.DagsterEventType.RUN_SUCCESS
+
+
+def test_a_job_that_a_run_waits_for_is_left_to_it(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.run_job()
+    place.claim(run, job)
+    place.ticks(30)
+    assert not place.materialized()
+    place.record(run, job)
+    place.succeed_step(run)
+    place.end_run(run, SUCCEEDED)
+    place.ticks(10)
+    assert place.materialized() == place.loaded()
+    assert place.notes(run) == [NoteKind.MARKED, NoteKind.CLAIMED]
+    assert not place.kept.get("left")
+
+
+def test_a_run_that_has_asked_and_not_yet_found_its_job_may_own_any_new_one(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    place.run_job()
+    place.ticks(5)
+    assert not place.materialized()
+
+
+def test_a_job_that_a_waiting_run_found_to_be_somebody_elses_is_recorded(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.run_job()
+    place.write(run, Note(NoteKind.RELEASED, "wish", 101, job_id=job.job_id))
+    place.ticks(2)
+    assert place.materialized() == place.loaded()
+
+
+def test_a_step_that_recorded_its_job_needs_no_request_when_its_run_goes_on(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.run_job()
+    place.claim(run, job)
+    place.record(run, job)
+    place.succeed_step(run)
+    place.ticks(3)
+    assert place.materialized() == place.loaded()
+    assert not place.sandbox.requests_to("*/objects")[1:]
+
+
+@pytest.mark.parametrize("claims", [True, False])
+def test_the_job_of_a_run_that_died_and_is_never_retried_is_recorded_after_a_grace(station, claims):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.run_job()
+    if claims:
+        place.claim(run, job)
+    place.end_run(run, FAILED)
+    place.ticks(8)
+    assert not place.materialized()
+    place.ticks(6)
+    assert place.materialized() == place.loaded()
+    assert place.notes(run)[-1] is NoteKind.CLOSED
+    assert not place.kept.get("left")
+
+
+def test_the_job_of_a_run_that_died_and_is_retried_is_recorded_by_the_retry(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.run_job()
+    place.claim(run, job)
+    place.end_run(run, FAILED)
+    place.ticks(3)
+    again = place.begin_run(parent=run.run_id)
+    place.claim(again, job)
+    place.ticks(20)
+    place.record(again, job)
+    place.succeed_step(again)
+    place.end_run(again, SUCCEEDED)
+    place.ticks(20)
+    assert place.materialized() == place.loaded()
+    # Executing the first run once more asks anew: its wish is carried out.
+    assert place.notes(run)[-1] is NoteKind.CLOSED
+    assert not place.kept.get("left")
+
+
+def test_the_failed_job_of_a_run_that_died_is_recorded_at_once(station):
+    place = station(seconds_per_object=1000)
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.sandbox.start_scheduled_job(101)
+    place.claim(run, job)
+    place.end_run(run, FAILED)
+    place.sandbox.end_job(job.job_id, "FAILED")
+    place.ticks(4)
+    assert not any(check.passed for check in place.checked().values())
+    assert len(place.checked()) == 2
+
+
+def test_a_run_that_is_dead_and_said_to_be_in_progress_does_not_hide_its_job_for_ever(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    job = place.run_job()
+    place.claim(run, job)
+    place.ticks(100)
+    assert not place.materialized()
+    place.ticks(45)
+    assert place.materialized() == place.loaded()
+    assert place.notes(run)[-1] is NoteKind.CLOSED
+
+
+def test_an_older_job_does_not_answer_a_check_again_that_a_newer_one_answered(station):
+    place = station()
+    place.tick()
+    run = place.begin_run()
+    place.mark(run)
+    old = place.run_job()
+    place.claim(run, old)
+    place.tick()
+    new = place.run_job()
+    place.tick()
+    place.end_run(run, FAILED)
+    place.ticks(30)
+    assert place.materialized() == place.loaded()
+    job_ids = {check.metadata["dagster-hevo/job_id"].value for check in place.checked().values()}
+    assert job_ids == {new.job_id}
+
+
+def test_jobs_that_are_not_waited_for_are_triggered_once_and_recorded(station):
+    place = station(pipelines=20, objects=1)
+    place.tick()
+    result = place.materialize(wait_for_completion=False)
+    assert result.success
+    assert len(place.sandbox.triggers()) == 20
+    assert not place.materialized()
+    place.ticks(6)
+    assert len(place.materialized()) == 20
+    assert place.materialized() == place.loaded()
+    assert place.notes(result.dagster_run).count(NoteKind.CLOSED) == 20
+    assert not place.kept.get("left")
+    place.assets = place.assets[:1]
+    assert place.materialize(wait_for_completion=False).success
+    assert len(place.sandbox.triggers()) == 21
+
+
+def test_executing_a_run_again_that_did_not_wait_asks_anew(station):
+    place = station()
+    place.tick()
+    for _ in range(2):
+        assert place.materialize(wait_for_completion=False).success
+        place.ticks(4)
+    assert len(place.sandbox.triggers()) == 2
+    assert place.materialized() == place.loaded()
+
+
+def test_a_job_left_behind_while_the_sensor_was_off_is_recorded_by_its_first_tick(station):
+    place = station()
+    place.materialize(wait_for_completion=False)
+    place.sandbox.advance(3600)
+    place.tick()
+    assert place.materialized() == place.loaded()
+    place.ticks(5)
+    assert place.materialized() == place.loaded()
+
+
+def test_a_lost_cursor_records_nothing_twice(station):
+    place = station()
+    place.tick()
+    place.run_job()
+    place.materialize(wait_for_completion=False)
+    place.ticks(3)
+    recorded = place.materialized()
+    assert recorded == place.loaded()
+    place.cursor = None
+    place.ticks(5)
+    assert place.materialized() == recorded
+
+
+def test_the_step_says_when_the_sensor_is_off(station):
+    place = station(sensor={"default_status": dg.DefaultSensorStatus.STOPPED})
+    result = place.materialize(wait_for_completion=False)
+    assert "is off: nobody records the outcome" in logged(place, result)
+
+
+def test_the_step_says_when_there_is_no_sensor(station):
+    from dagster_hevo.sensors import JOB_SENSORS
+
+    place = station()
+    JOB_SENSORS.clear()
+    result = place.materialize(wait_for_completion=False)
+    assert "No job sensor was built" in logged(place, result)
+
+
+def test_the_step_says_nothing_when_the_sensor_is_on(station):
+    place = station()
+    text = logged(place, place.materialize(wait_for_completion=False))
+    assert "nobody records" not in text
+    assert "the job sensor records its outcome" in text
+
+
+def test_a_lost_connection_while_runs_and_jobs_go_on_loses_nothing(station):
+    place = station(pipelines=4)
+    place.tick()
+    place.sandbox.faults.add(Fault("cut_before", probability=0.3, method="GET"))
+    for number in range(12):
+        place.run_job(101 + number % 4)
+        place.tick()
+    place.sandbox.faults.clear()
+    place.ticks(30)
+    assert place.materialized() == place.loaded()
+
+
+def logged(place, result) -> str:
+    entries = place.instance.all_logs(result.dagster_run.run_id)
+    return "\n".join(entry.user_message or "" for entry in entries)

@@ -1,0 +1,109 @@
+"""What is kept between ticks reads back as it was written, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagster_hevo.jobs.cursor import JobCursor
+from dagster_hevo.sensor_cursor import FORGOTTEN_AFTER, LeftWish, PipelineCursor, SensorCursor
+
+IDS = st.text("abc", min_size=1, max_size=3)
+MOMENTS = st.integers(0, 10**10).map(float)
+JOBS = st.builds(
+    JobCursor,
+    st.none() | st.integers(1, 10**13),
+    st.frozensets(IDS, max_size=4),
+    st.frozensets(IDS, max_size=4),
+)
+PIPELINES = st.builds(
+    PipelineCursor,
+    JOBS,
+    MOMENTS,
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.dictionaries(IDS, MOMENTS),
+) | st.builds(
+    PipelineCursor,
+    st.none(),
+    MOMENTS,
+    st.just(0),
+    st.integers(0, 20),
+    since=MOMENTS,
+)
+WISHES = st.builds(LeftWish, IDS, st.integers(1, 5), st.none() | IDS, MOMENTS, st.booleans())
+CURSORS = st.builds(
+    SensorCursor,
+    st.dictionaries(st.integers(1, 5), PIPELINES),
+    st.lists(WISHES, max_size=4).map(tuple),
+    st.none() | MOMENTS,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(CURSORS)
+def test_a_cursor_reads_back_as_it_was_written(cursor):
+    assert SensorCursor.from_text(cursor.to_text()) == cursor
+
+
+def test_what_is_due_now_is_due_when_it_is_read_back_at_once():
+    cursor = SensorCursor({101: PipelineCursor(JobCursor(), due_at=1000.9)})
+    assert SensorCursor.from_text(cursor.to_text()).pipelines[101].due_at <= 1000.9
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda each: (
+            st.lists(each)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "pipelines",
+                        "101",
+                        "left",
+                        "settled",
+                        "due_at",
+                        "held",
+                        "run_id",
+                        "pipeline_id",
+                    ]
+                ),
+                each,
+            )
+        ),
+    )
+)
+def test_nothing_that_json_can_hold_breaks_it(content):
+    SensorCursor.from_text(json.dumps(content))
+
+
+@given(CURSORS, WISHES)
+def test_a_wish_is_kept_once_and_its_job_awaited(cursor, wish):
+    after = cursor.with_left([wish]).with_left([wish])
+    same = (wish.run_id, wish.pipeline_id, wish.job_id)
+    before = sum((each.run_id, each.pipeline_id, each.job_id) == same for each in cursor.left)
+    now = sum((each.run_id, each.pipeline_id, each.job_id) == same for each in after.left)
+    assert now == max(before, 1)
+    known = after.pipelines.get(wish.pipeline_id)
+    if not before and wish.job_id and known is not None and known.jobs is not None:
+        assert wish.job_id in known.jobs.unsettled | known.jobs.settled
+
+
+@given(CURSORS, st.integers(1, 5), IDS)
+def test_a_job_that_a_run_recorded_is_not_awaited(cursor, pipeline_id, job_id):
+    known = cursor.without_job(pipeline_id, job_id).pipelines.get(pipeline_id)
+    if known is not None and known.jobs is not None:
+        assert job_id not in known.jobs.unsettled
+        assert job_id in known.jobs.settled
+        assert job_id not in known.held
+
+
+def test_a_pipeline_that_is_not_followed_is_kept_for_a_week():
+    cursor = SensorCursor({1: PipelineCursor(JobCursor(), 1000.0)})
+    assert cursor.without_forgotten([], 1000.0 + FORGOTTEN_AFTER - 1).pipelines
+    assert not cursor.without_forgotten([], 1000.0 + FORGOTTEN_AFTER + 1).pipelines
+    assert cursor.without_forgotten([1], 1000.0 + FORGOTTEN_AFTER + 1).pipelines
