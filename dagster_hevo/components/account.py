@@ -1,0 +1,357 @@
+"""The component: a Hevo account's assets, checks and job sensor from a few lines of YAML.
+
+What the account holds is read when Dagster refreshes the component's state, and from that state
+ever after. What happens in a run is the resource's `materialize`, as for assets made in Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from pydantic import Field, InstanceOf
+
+from dagster_hevo.api.errors import HevoConnectionError, HevoRateLimitError, HevoServerError
+from dagster_hevo.api.models import Pipeline
+from dagster_hevo.assets import definitions_of, tell_findings
+from dagster_hevo.components.forms import (
+    LATE_SETTINGS,
+    AccountForm,
+    JobSensorForm,
+    JobSensorSettings,
+    RetryForm,
+    SelectionForm,
+    SyncForm,
+    account_of,
+    reading,
+    retry_policy_of,
+)
+from dagster_hevo.components.scaffolder import HevoAccountScaffolder
+from dagster_hevo.components.selector import PipelineSelection, nothing_selected
+from dagster_hevo.resources import HevoResource, HevoSyncConfig
+from dagster_hevo.sensors import build_hevo_job_sensor
+from dagster_hevo.state_file import read_state, write_snapshot
+from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
+from dagster_hevo.workspace import HevoWorkspaceData
+
+# Whether a refresh comes of loading the definitions (`dagster dev` and `dg` refresh each time they
+# load) and not of somebody asking for one: the first may do with what was read a while ago.
+IS_LOADING: ContextVar[bool] = ContextVar("dagster_hevo_component_is_loading", default=False)
+
+StepEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult
+
+
+def _template_variables(props: HevoObjectProps) -> Mapping[str, Any]:
+    return {"props": props}
+
+
+@dg.scaffold_with(HevoAccountScaffolder)
+class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
+    """The tables that Hevo loads as assets, one step a pipeline, with checks and a job sensor.
+
+    Example:
+        .. code-block:: yaml
+
+            type: dagster_hevo.HevoAccountComponent
+            attributes:
+              workspace:
+                api_key: "{{ env.HEVO_API_KEY }}"
+                api_secret: "{{ env.HEVO_API_SECRET }}"
+                region: eu
+              pipeline_selector:
+                by_source_type: [POSTGRES]
+                exclude:
+                  by_name: ["Test *"]
+              translation:
+                key_prefix: raw
+                tags:
+                  source: "{{ props.pipeline.source.source_type }}"
+              job_sensor: true
+    """
+
+    workspace: Annotated[
+        HevoResource,
+        dg.Resolver(
+            reading(account_of, late=LATE_SETTINGS),
+            model_field_type=AccountForm,
+            description="The account: its keys, its region, and the other settings of "
+            "HevoResource.",
+        ),
+    ]
+    pipeline_selector: Annotated[
+        Callable[[Pipeline], bool] | None,
+        dg.Resolver(
+            reading(PipelineSelection),
+            model_field_type=SelectionForm,
+            description="Which pipelines to take; default all. Of several keys, all must hold.",
+            examples=[{"by_source_type": ["POSTGRES"], "exclude": {"by_name": ["Test *"]}}],
+        ),
+    ] = None
+    translation: (
+        Annotated[
+            TranslationFn[HevoObjectProps],
+            TranslationFnResolver[HevoObjectProps](_template_variables),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Attributes of the assets, over those that get_asset_spec gives. Templates "
+        "see `props` (props.pipeline, props.pipeline_object, ...) and `spec`.",
+    )
+    sync: Annotated[
+        HevoSyncConfig,
+        dg.Resolver(
+            reading(HevoSyncConfig),
+            model_field_type=SyncForm,
+            description="What a materialization asks for unless the launchpad says otherwise.",
+        ),
+    ] = HevoSyncConfig()  # no factory: Dagster 1.12.0 cannot derive a form of one
+    job_sensor: Annotated[
+        bool | JobSensorSettings,
+        dg.Resolver(
+            reading(JobSensorSettings),
+            model_field_type=bool | JobSensorForm,
+            description="Whether a sensor records the jobs that Hevo ran without this Dagster: "
+            "true, or its name, minimum_interval_seconds and default_status.",
+        ),
+    ] = False
+    checks: bool = Field(
+        default=True, description="Whether each asset has the check `hevo_job` on its last job."
+    )
+    include_metadata: list[Literal["columns"]] = Field(
+        default=[],
+        description="More to read when the state is refreshed. columns: types and primary keys, a "
+        "request an object.",
+    )
+    freshness_from_schedule: bool = Field(
+        default=False,
+        description="Whether a pipeline's frequency makes a freshness policy: a warning after 1.5 "
+        "periods without news, a failure after 3.",
+    )
+    include_source_lineage: bool = Field(
+        default=False, description="Whether the tables in the source are assets upstream."
+    )
+    pool: str | None = Field(
+        default=None, description="The concurrency pool that each step takes a slot of."
+    )
+    retry_policy: Annotated[
+        InstanceOf[dg.RetryPolicy] | None,
+        dg.Resolver(
+            reading(retry_policy_of),
+            model_field_type=RetryForm,
+            description="When Dagster runs a step again. A retry takes up the job that is there.",
+        ),
+    ] = None
+    defs_state: ResolvedDefsStateConfig = DefsStateConfigArgs.local_filesystem()
+
+    def get_asset_spec(self, props: HevoObjectProps) -> dg.AssetSpec:
+        """The spec of one object's asset, before ``translation``. Override it to change assets.
+
+        Args:
+            props: The object and its pipeline.
+
+        Example:
+            ::
+
+                class OwnedAccount(HevoAccountComponent):
+                    def get_asset_spec(self, props: HevoObjectProps) -> dg.AssetSpec:
+                        spec = super().get_asset_spec(props)
+                        return spec.replace_attributes(owners=["team:sources"])
+        """
+        return DagsterHevoTranslator().get_asset_spec(props)
+
+    def execute(
+        self, context: dg.AssetExecutionContext, hevo: HevoResource, config: HevoSyncConfig
+    ) -> Iterator[StepEvent]:
+        """Materialize the selected assets of one pipeline. Override it to do more around it.
+
+        Args:
+            context: The step's context.
+            hevo: The account, ``workspace``.
+            config: What to ask for.
+
+        Yields:
+            The events of ``HevoResource.materialize``.
+
+        Example:
+            ::
+
+                class AnnouncedAccount(HevoAccountComponent):
+                    def execute(self, context, hevo, config):
+                        context.log.info("Asking Hevo now.")
+                        yield from super().execute(context, hevo, config)
+        """
+        yield from hevo.materialize(context, config)
+
+    @property
+    def translator(self) -> DagsterHevoTranslator:
+        """The translator that ``get_asset_spec`` and ``translation`` make."""
+        return ComponentTranslator(self)
+
+    @property
+    def defs_state_config(self) -> DefsStateConfig:
+        """Where the state is kept; its key says whose it is, and stays when a key is rotated."""
+        return DefsStateConfig.from_args(self.defs_state, default_key=self._default_state_key)
+
+    @property
+    def _default_state_key(self) -> str:
+        workspace = self.workspace
+        place = workspace.region if workspace.base_url is None else workspace.base_url
+        parts = [_name_of(place), _name_of(workspace.api_key)]
+        # Components that read different parts of one account must not share a state.
+        if self.pipeline_selector is not None or self.include_metadata:
+            parts.append(_digest([_words_of(self.pipeline_selector), *self.include_metadata]))
+        return f"{type(self).__name__}[{'/'.join(parts)}]"
+
+    async def write_state_to_path(self, state_path: Path) -> None:
+        """Ask Hevo what the account holds and write it down, without secrets.
+
+        Raises:
+            HevoError: Hevo could not be asked. The state that was there stays.
+        """
+        anew = not IS_LOADING.get()
+        await asyncio.to_thread(self._refresh, state_path, anew=anew)
+
+    def _refresh(self, path: Path, *, anew: bool) -> None:
+        before = None if anew else read_state(path)
+        if before is not None and self.workspace.is_recent(before) and self._is_covered(before):
+            return
+        try:
+            account = self.workspace.read_account(
+                selector=self.pipeline_selector,
+                include_columns="columns" in self.include_metadata,
+                anew=anew,
+            )
+        except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:
+            if before is None:
+                raise
+            _log().warning(f"Hevo could not be asked; going on with the state of before. {error}")
+            return
+        tell_findings(account.select(self.pipeline_selector))
+        write_snapshot(path, account)
+
+    def _is_covered(self, state: HevoWorkspaceData) -> bool:
+        """Whether a state has the objects of all pipelines that are selected."""
+        chosen = state.select(self.pipeline_selector).pipelines
+        return state.is_listed and all(item.objects is not None for item in chosen)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The definitions of the state; where Dagster refreshes it first, a recent one will do."""
+        token = IS_LOADING.set(True)
+        try:
+            return super().build_defs(context)
+        finally:
+            IS_LOADING.reset(token)
+
+    def build_defs_from_state(
+        self, context: dg.ComponentLoadContext, state_path: Path | None
+    ) -> dg.Definitions:
+        """The definitions of what the state holds; no request is made.
+
+        Args:
+            context: Where the component is.
+            state_path: The state's file; none before the first refresh.
+        """
+        key = self.defs_state_config.key
+        if state_path is None:
+            _log().warning(
+                f"There is no state for {key} yet, so there are no assets. Write it with "
+                "`dg utils refresh-defs-state`."
+            )
+            return dg.Definitions()
+        account = HevoWorkspaceData.from_json(
+            state_path.read_text(encoding="utf-8"),
+            origin=f"The state of {key} (written by `dg utils refresh-defs-state`)",
+        )
+        selected = account.select(self.pipeline_selector)
+        if not selected.pipelines:
+            _log().warning(nothing_selected(item.pipeline for item in account.pipelines))
+        assets = definitions_of(
+            selected,
+            self.translator,
+            self.workspace.asset_facts(
+                freshness_from_schedule=self.freshness_from_schedule,
+                include_source_lineage=self.include_source_lineage,
+            ),
+            self._make_step,
+            config=self.sync,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
+            pool=self.pool,
+            retry_policy=self.retry_policy,
+            include_checks=self.checks,
+        )
+        return dg.Definitions(assets=assets, sensors=self._sensors(context, selected))
+
+    def _make_step(self) -> Callable[..., Iterator[StepEvent]]:
+        """What a step does; it holds the account, so the location needs no resource for it."""
+
+        def materialize(context: dg.AssetExecutionContext, config: Any) -> Iterator[StepEvent]:
+            yield from self.execute(context, self.workspace, config)
+
+        return materialize
+
+    def _sensors(
+        self, context: dg.ComponentLoadContext, account: HevoWorkspaceData
+    ) -> list[dg.SensorDefinition]:
+        if self.job_sensor is False:
+            return []
+        settings = JobSensorSettings() if self.job_sensor is True else self.job_sensor
+        return [
+            build_hevo_job_sensor(
+                workspace=self.workspace,
+                translator=self.translator,
+                name=settings.name or f"{_component_name(context.path)}_job_sensor",
+                minimum_interval_seconds=settings.minimum_interval_seconds,
+                default_status=settings.default_status,
+                include_checks=self.checks,
+                account=account,
+            )
+        ]
+
+
+class ComponentTranslator(DagsterHevoTranslator):
+    """Makes specs as a component says: its ``get_asset_spec``, then its ``translation``."""
+
+    def __init__(self, component: HevoAccountComponent) -> None:
+        self._component = component
+
+    def get_asset_spec(self, props: HevoObjectProps) -> dg.AssetSpec:
+        spec = self._component.get_asset_spec(props)
+        translation = self._component.translation
+        return spec if translation is None else translation(spec, props)
+
+
+def _component_name(path: Path) -> str:
+    """What a component is called: its folder, or its file where it has none of its own."""
+    name = path.parent.name if path.stem in {"component", "defs"} else path.stem
+    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "hevo"
+
+
+def _name_of(setting: str) -> str:
+    """A setting in a state's key: the variable that holds it, else a text no secret is read of."""
+    if isinstance(setting, dg.EnvVar):
+        return setting.env_var_name
+    return re.sub(r"^https?://|/+$", "", setting)
+
+
+def _words_of(selector: Callable[[Pipeline], bool] | None) -> object:
+    if isinstance(selector, PipelineSelection):
+        return selector.model_dump(mode="json", exclude_none=True)
+    return getattr(selector, "__qualname__", None)
+
+
+def _digest(words: object) -> str:
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _log() -> logging.Logger:
+    return logging.getLogger("dagster_hevo")
