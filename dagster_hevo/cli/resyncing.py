@@ -1,0 +1,174 @@
+"""The command `resync`: some objects of a pipeline, or all, loaded anew.
+
+The job's life is the one of a step (`jobs/life.py`), remembered only as long as the command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dagster_hevo.cli.account import with_account
+from dagster_hevo.cli.exits import CommandError, ExitCode, HevoCommand, exit_code_of_job
+from dagster_hevo.cli.output import job_json, write_json, write_table
+from dagster_hevo.cli.progress import JobDisplay
+from dagster_hevo.cli.watching import interruptible, patience_options, patient_settings
+
+if TYPE_CHECKING:
+    from dagster_hevo.api.models import Job
+    from dagster_hevo.jobs.discovery import StartedJob
+    from dagster_hevo.jobs.outcome import JobOutcome
+    from dagster_hevo.jobs.plan import SyncPlan
+    from dagster_hevo.resources import HevoResource
+
+
+@click.command(cls=HevoCommand)
+@click.argument("pipeline_id", metavar="ID", type=int)
+@click.argument("wanted", metavar="[OBJECT]...", nargs=-1)
+@click.option(
+    "--drop-and-load",
+    is_flag=True,
+    help="Drop the tables and load them afresh, instead of merging. Asks first on a terminal.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before tables are dropped.")
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Whether to wait for the job's end, or only until there is a job.",
+)
+@click.option(
+    "--if-job-running",
+    default="wait",
+    show_default=True,
+    type=click.Choice(["wait", "adopt", "fail"]),
+    help="When the pipeline is busy: let that job end first, take its end for ours, or fail.",
+)
+@patience_options
+@with_account
+def resync(
+    account: HevoResource,
+    *,
+    pipeline_id: int,
+    wanted: tuple[str, ...],
+    drop_and_load: bool,
+    yes: bool,
+    wait: bool,
+    if_job_running: str,
+    poll_interval: float,
+    timeout: float | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Load objects of a pipeline anew, or all of it where no OBJECT is named.
+
+    An OBJECT is an id, or a name that only one object has. Ctrl-C ends the waiting, not the job.
+    """
+    from dagster_hevo.api.enums import ResyncMode
+    from dagster_hevo.jobs.ledger import MemoryLedger
+    from dagster_hevo.jobs.life import JobLife
+    from dagster_hevo.jobs.outcome import KnownObject, ObjectIndex
+    from dagster_hevo.jobs.plan import IfJobRunning, plan_sync
+    from dagster_hevo.object_choice import choose_objects
+
+    client = account.get_client()
+    known = tuple(client.list_objects(pipeline_id))
+    active = [item for item in known if item.is_replicated]
+    chosen = choose_objects(pipeline_id, known, wanted) if wanted else active
+    if not chosen:
+        raise CommandError(
+            f"Pipeline {pipeline_id} has no object that Hevo replicates: nothing to load.",
+            ExitCode.NOT_FOUND,
+        )
+    plan = plan_sync(
+        pipeline_id,
+        (item.object_id for item in chosen),
+        (item.object_id for item in active),
+        resync_mode=ResyncMode.DROP_AND_LOAD if drop_and_load else ResyncMode.EVOLVE_AND_MERGE,
+    )
+    if drop_and_load and not yes and sys.stdin.isatty():
+        click.confirm(f"Drop the tables of {len(chosen)} objects?", abort=True, err=True)
+    found: list[StartedJob] = []
+    with interruptible(lambda: _farewell(plan, found)), JobDisplay(quiet=as_json) as display:
+
+        def note(started: StartedJob) -> None:
+            found.append(started)
+            display.show(started.job)
+
+        life = JobLife(
+            client=display.before(client),
+            plan=plan,
+            ledger=MemoryLedger(),
+            index=ObjectIndex(KnownObject.of(item) for item in active),
+            settings=replace(
+                patient_settings(account, poll_interval, timeout),
+                if_job_running=IfJobRunning(if_job_running.upper()),
+            ),
+            log=display.log,
+            budget=account.get_budget(),
+            on_start=note,
+        )
+        started = None if wait else life.start()
+        outcome = life.carry_out() if wait else None
+    if started is not None:
+        _tell_started(pipeline_id, started.job, as_json=as_json)
+    if outcome is not None:
+        _tell_outcome(outcome, as_json=as_json)
+        raise click.exceptions.Exit(exit_code_of_job(outcome.completion, strict=strict))
+
+
+def _farewell(plan: SyncPlan, found: list[StartedJob]) -> str:
+    if found:
+        return f"Job {found[0].job.job_id} goes on."
+    return (
+        f"No job was seen yet, and one may still come of the wish to {plan}: "
+        f"dagster-hevo jobs {plan.pipeline_id} shows it."
+    )
+
+
+def _outcome_json(outcome: JobOutcome) -> dict[str, Any]:
+    return {
+        **job_json(outcome.pipeline_id, outcome.job),
+        "is_adopted": outcome.is_adopted,
+        "objects": [
+            {
+                "object_id": item.object_id,
+                "name": item.name,
+                "result": str(item.result),
+                "status": item.status,
+                "events_ingested": item.events_ingested,
+                "events_loaded": item.events_loaded,
+                "events_failed": item.events_failed,
+                "remark": item.remark,
+            }
+            for item in sorted(outcome.objects.values(), key=lambda item: item.name)
+        ],
+    }
+
+
+def _tell_started(pipeline_id: int, job: Job, *, as_json: bool) -> None:
+    if as_json:
+        write_json(job_json(pipeline_id, job))
+        return
+    how = f" To see it end: dagster-hevo watch {pipeline_id} {job.job_id}"
+    click.echo(f"Job {job.job_id} is {job.status}.{'' if job.is_terminal else how}")
+
+
+def _tell_outcome(outcome: JobOutcome, *, as_json: bool) -> None:
+    from dagster_hevo.events import summary
+
+    if as_json:
+        write_json(_outcome_json(outcome))
+        return
+    items = sorted(outcome.objects.values(), key=lambda item: (item.result.is_good, item.name))
+    write_table(
+        ["object", "result", "loaded", "failed", "remark"],
+        (
+            (item.name, item.result, item.events_loaded, item.events_failed, item.remark)
+            for item in items
+        ),
+    )
+    click.echo(summary(outcome))

@@ -1,0 +1,128 @@
+"""The command `watch`: a running job until it ends, looked at as a waiting step would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dagster_hevo.cli.account import with_account
+from dagster_hevo.cli.exits import CommandError, ExitCode, HevoCommand, exit_code_of_job
+from dagster_hevo.cli.output import job_json, write_json
+from dagster_hevo.cli.progress import JobDisplay
+
+if TYPE_CHECKING:
+    from dagster_hevo.api.models import Job
+    from dagster_hevo.jobs.settings import JobSettings
+    from dagster_hevo.resources import HevoResource
+
+
+def patience_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options on how closely and how long to look."""
+    for option in (
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="A job that ends COMPLETED_WITH_FAILURES counts as failed.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+            help="Give up after so long; the job goes on.  [default: never]",
+        ),
+        click.option(
+            "--poll-interval",
+            default=10.0,
+            show_default=True,
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+            help="The closest that two looks at the job may be.",
+        ),
+    ):
+        callback = option(callback)
+    return callback
+
+
+def patient_settings(
+    account: HevoResource, poll_interval: float, timeout: float | None
+) -> JobSettings:
+    """The bounds of a job's life at a terminal, where whoever leaves does not stop the job."""
+    return replace(
+        account.job_settings(),
+        poll_interval=poll_interval,
+        poll_timeout=timeout,
+        cancel_on_termination=False,
+    )
+
+
+@click.command(cls=HevoCommand)
+@click.argument("pipeline_id", metavar="ID", type=int)
+@click.argument("job_id", metavar="[JOB]", required=False)
+@patience_options
+@with_account
+def watch(
+    account: HevoResource,
+    *,
+    pipeline_id: int,
+    job_id: str | None,
+    poll_interval: float,
+    timeout: float | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Watch a job until it ends: JOB, else the one that is running, else the last one.
+
+    Ctrl-C ends the watching, not the job. The exit code tells how the job ended.
+    """
+    from dagster_hevo.jobs.job_list import read_newest_jobs, running_job
+    from dagster_hevo.jobs.schedule import History
+    from dagster_hevo.jobs.settings import SystemClock
+    from dagster_hevo.jobs.watch import JobWatcher, age_of, progress_line
+
+    client = account.get_client()
+    jobs = read_newest_jobs(client, pipeline_id).jobs
+    if job_id is None:
+        newest = max(jobs, key=lambda job: job.created_ts or 0, default=None)
+        job = running_job(jobs, also_unknown=True) or newest
+    else:
+        job = client.get_job(pipeline_id, job_id)
+    if job is None:
+        raise CommandError(f"Pipeline {pipeline_id} has had no job yet.", ExitCode.NOT_FOUND)
+    clock, settings = SystemClock(), patient_settings(account, poll_interval, timeout)
+    budget, watched = account.get_budget(), f"{pipeline_id}/cli/{job.job_id}"
+
+    def count_watchers() -> int:
+        budget.register_watcher(watched)
+        return budget.watchers()
+
+    with interruptible(lambda: f"Job {job.job_id} goes on."), JobDisplay(quiet=as_json) as display:
+        display.show(job)
+        watcher = JobWatcher(display.before(client), settings, clock, display.log, count_watchers)
+        deadline = None if timeout is None else clock.monotonic() + timeout
+        try:
+            ended = watcher.watch(pipeline_id, job, History.of(jobs, job.type), deadline=deadline)
+        finally:
+            budget.forget_watcher(watched)
+    if as_json:
+        write_json(job_json(pipeline_id, ended))
+    else:
+        click.echo(progress_line(pipeline_id, ended, age_of(ended)))
+    leave(ended, strict=strict)
+
+
+def leave(job: Job, *, strict: bool) -> None:
+    """End the command as the job ended."""
+    raise click.exceptions.Exit(exit_code_of_job(job.status.completion, strict=strict))
+
+
+@contextmanager
+def interruptible(farewell: Callable[[], str]) -> Generator[None]:
+    """Let Ctrl-C end the waiting with a sentence and an exit code of its own."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(f"interrupted. {farewell()}", ExitCode.INTERRUPTED) from None
