@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dagster_hevo.api.models import Pipeline, PipelineObject
 from dagster_hevo.assets import tell_findings
 from dagster_hevo.catalog import find_catalog
-from dagster_hevo.specs import specs_by_pipeline
+from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects
 
 
@@ -60,7 +60,7 @@ def load(pages: list[tuple[str, str]]) -> None:
         for pipeline, page in pages
     )
     tell_findings(account)
-    specs_by_pipeline(account, None)
+    AccountSpecs().by_pipeline(account)
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:

@@ -21,7 +21,7 @@ from accounts import HEVO, INSTALL, PEERS, Integration
 from stand_in import StandIn
 
 from dagster_hevo.api.models import Destination, Namespace, Pipeline, PipelineObject
-from dagster_hevo.assets import specs_by_pipeline
+from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects
 
 
@@ -122,8 +122,8 @@ def main() -> None:
     many = account_of(options.objects // 30, 30)
     one = account_of(1, 20_000)
     bare = cpu_seconds(lambda: bare_specs(many), options.rounds)
-    ours = cpu_seconds(lambda: specs_by_pipeline(many, None), options.rounds)
-    large = cpu_seconds(lambda: specs_by_pipeline(one, None), options.rounds)
+    ours = cpu_seconds(lambda: AccountSpecs().by_pipeline(many), options.rounds)
+    large = cpu_seconds(lambda: AccountSpecs().by_pipeline(one), options.rounds)
     print(f"bare specs, {options.objects:,} objects: {bare:.3f} s CPU")
     print(
         f"our specs, {options.objects:,} objects:  {ours:.3f} s CPU, {ours / bare:.2f} times bare"

@@ -293,6 +293,29 @@ def crowd(*, jobs: int, seed: int, reserve: int = 0, counted: bool = True) -> Cr
     return shared
 
 
+def best_plan(middle: float, sigma: float, price: float) -> tuple[float, float]:
+    """What a planner reaches that knows the distribution of the end: looks and mean lag.
+
+    Solved backwards over whole seconds, each look costing `price` seconds of lag.
+    """
+    horizon = round(middle * (1 + 6 * sigma))
+    over = [math.erfc((middle - t) / (sigma * middle) / math.sqrt(2)) / 2 for t in range(horizon)]
+    area = list(
+        itertools.accumulate(((a + b) / 2 for a, b in itertools.pairwise(over)), initial=0.0)
+    )
+    costs, looks, lags = ([0.0] * horizon for _ in range(3))
+    for start in range(horizon - 2, -1, -1):
+        best = math.inf
+        for look in range(min(start + round(POLL_INTERVAL), horizon - 1), horizon):
+            lag = area[look] - area[start] - over[start] * (look - start)
+            cost = lag + price * (1 - over[start]) + costs[look]
+            if cost < best:
+                best = costs[start] = cost
+                looks[start] = 1 - over[start] + looks[look]
+                lags[start] = lag + lags[look]
+    return looks[10], lags[10]
+
+
 def percentile(values: Iterable[float], share: float) -> float:
     """The value below which `share` of the values lie."""
     ordered = sorted(values)
@@ -328,6 +351,11 @@ def main() -> None:
                 )
                 title = f"{name}, {label}{', progress' if progress else ''}"
                 print(f"{title:42s}{figures(watched)}")
+
+    print("\nsteady (10%), 10 min, planned by one who knows the distribution and hears no failure")
+    for price in (0.2, 0.1, 0.05, 0.02):
+        looks, lag = best_plan(600, 0.1, price)
+        print(f"{'':42s}{looks:7.1f}{'':16s}{lag:10.1f}")
 
     print(f"\n{options.jobs} jobs of 10 to 60 minutes at once, 100 requests a minute\n{head}")
     rows = (

@@ -63,8 +63,9 @@ if TYPE_CHECKING:
         hevo_resync_op,
         hevo_sync_op,
     )
-    from dagster_hevo.resources import HevoResource, HevoSyncConfig
+    from dagster_hevo.resources import HevoResource
     from dagster_hevo.sensors import build_hevo_job_sensor
+    from dagster_hevo.sync_config import HevoSyncConfig
     from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
 
 _HOMES = {
@@ -118,8 +119,9 @@ _HOMES = {
         "hevo_resync_op",
         "hevo_sync_op",
     ),
-    "dagster_hevo.resources": ("HevoResource", "HevoSyncConfig"),
+    "dagster_hevo.resources": ("HevoResource",),
     "dagster_hevo.sensors": ("build_hevo_job_sensor",),
+    "dagster_hevo.sync_config": ("HevoSyncConfig",),
     "dagster_hevo.metadata": ("HevoMetadataSet",),
     "dagster_hevo.translator": ("DagsterHevoTranslator", "HevoObjectProps"),
 }

@@ -16,10 +16,17 @@ from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.asset_facts import AssetFacts
 from dagster_hevo.dagster_private import pending_state, remember_state, remembered_state
 from dagster_hevo.events import check_spec
-from dagster_hevo.resources import HevoResource, HevoSyncConfig
-from dagster_hevo.specs import changed, executable, is_silenced, sources_of, specs_by_pipeline
+from dagster_hevo.resources import HevoResource
+from dagster_hevo.specs import AccountSpecs, changed, executable, is_silenced
+from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps, group_name_of
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector, only
+from dagster_hevo.workspace import (
+    HevoWorkspaceData,
+    PipelineSelector,
+    PipelineWithObjects,
+    no_collection,
+    only,
+)
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext
@@ -57,13 +64,19 @@ def load_hevo_asset_specs(
         HevoConfigurationError: Two objects have one key, or the account has no pipelines.
         HevoError: Hevo could not be asked.
     """
-    account = load_state(
-        workspace, pipeline_selector_fn, columns=include_column_metadata, strict=strict
+    account_specs = AccountSpecs(
+        translator, _facts_of(workspace, freshness_from_schedule, include_source_lineage)
     )
-    facts = _facts_of(workspace, freshness_from_schedule, include_source_lineage)
-    found = specs_by_pipeline(account, translator, facts)
-    specs = [spec for _, specs in found for spec in specs]
-    return [*specs, *sources_of(account, translator, facts, specs)]
+    with no_collection():
+        account = load_state(
+            workspace,
+            pipeline_selector_fn,
+            columns=include_column_metadata,
+            strict=strict,
+            on_loaded=account_specs.make_early,
+        )
+        specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
+        return [*specs, *account_specs.sources(account, specs)]
 
 
 def hevo_assets(
@@ -114,7 +127,7 @@ def hevo_assets(
     """
     account = load_state(workspace, pipeline_id=pipeline_id, columns=include_column_metadata)
     facts = _facts_of(workspace, freshness_from_schedule, include_source_lineage)
-    found = specs_by_pipeline(account, translator, facts)
+    found = AccountSpecs(translator, facts).by_pipeline(account)
     if not found or not found[0][1]:
         raise HevoConfigurationError(
             f"Pipeline {pipeline_id} has no active object, so there is no asset to make of it. "
@@ -174,8 +187,15 @@ def build_hevo_assets_definitions(
         HevoConfigurationError: Two objects have one key, or the account has no pipelines.
         HevoError: Hevo could not be asked.
     """
+    account_specs = AccountSpecs(
+        translator, _facts_of(workspace, freshness_from_schedule, include_source_lineage)
+    )
     account = load_state(
-        workspace, pipeline_selector_fn, columns=include_column_metadata, strict=strict
+        workspace,
+        pipeline_selector_fn,
+        columns=include_column_metadata,
+        strict=strict,
+        on_loaded=account_specs.make_early,
     )
 
     def make_step() -> Callable[..., Any]:
@@ -187,8 +207,7 @@ def build_hevo_assets_definitions(
 
     return definitions_of(
         account,
-        translator,
-        _facts_of(workspace, freshness_from_schedule, include_source_lineage),
+        account_specs,
         make_step,
         config=config,
         pool=pool,
@@ -199,8 +218,7 @@ def build_hevo_assets_definitions(
 
 def definitions_of(
     account: HevoWorkspaceData,
-    translator: DagsterHevoTranslator | None,
-    facts: AssetFacts,
+    account_specs: AccountSpecs,
     make_step: Callable[[], Callable[..., Any]],
     *,
     config: HevoSyncConfig | None,
@@ -212,8 +230,7 @@ def definitions_of(
 
     Args:
         account: The pipelines and their objects.
-        translator: Makes the specs.
-        facts: What to add to them.
+        account_specs: Makes the specs.
         make_step: Makes what a step does, a new function for each pipeline: it takes ``context``,
             ``config`` and perhaps resources.
         config: What a materialization asks for unless the launchpad says otherwise.
@@ -222,8 +239,8 @@ def definitions_of(
         include_checks: Whether each asset has the check ``hevo_job``.
     """
     config_type = config_with_defaults(config)
-    found = specs_by_pipeline(account, translator, facts)
-    sources = sources_of(account, translator, facts, (spec for _, specs in found for spec in specs))
+    found = account_specs.by_pipeline(account)
+    sources = account_specs.sources(account, (spec for _, specs in found for spec in specs))
     definitions = [
         _assets_of_pipeline(
             props,
@@ -290,18 +307,30 @@ def load_state(
     pipeline_id: int | None = None,
     columns: bool = False,
     strict: bool = False,
+    on_loaded: Callable[[PipelineWithObjects], object] | None = None,
 ) -> HevoWorkspaceData:
-    """The account's pipelines: asked for when the location first loads, remembered after that."""
+    """The account's pipelines: asked for when the location first loads, remembered after that.
+
+    Args:
+        workspace: The account.
+        selector: Which pipelines to take; default all.
+        pipeline_id: Only this pipeline.
+        columns: Whether to read the columns too.
+        strict: Whether one pipeline that fails to load fails all.
+        on_loaded: Called with each pipeline that Hevo was asked for, while others still load.
+    """
+    chosen = selector if pipeline_id is None else only(pipeline_id)
     key = workspace.state_key
     state = remembered_state(key)
     if state is not None:
-        account = HevoWorkspaceData.from_json(state)
-        if pipeline_id is not None:
-            return account.select(only(pipeline_id))
-        return account.select(selector)
-    account = workspace.load_workspace(
-        selector=selector, pipeline_id=pipeline_id, include_columns=columns, strict=strict
-    )
+        return HevoWorkspaceData.from_json(state).select(chosen)
+    account = workspace.read_account(
+        selector=selector,
+        pipeline_id=pipeline_id,
+        include_columns=columns,
+        strict=strict,
+        on_loaded=on_loaded,
+    ).select(chosen)
     tell_findings(account)
     before = pending_state(key)
     known = account if before is None else HevoWorkspaceData.from_json(before).merged_with(account)

@@ -1,6 +1,7 @@
-"""The resource that holds an account's keys and settings, and the config of one materialization.
+"""The resource that holds an account's keys and settings.
 
-What a materialization does is `runs.py`; the client it hands out is `api/client.py`.
+What a materialization does is `runs.py`; the client it hands out is `api/client.py`; where the
+pipelines and objects are read from, `account_reading.py`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from dagster_hevo.api.enums import ResyncMode
+from dagster_hevo.account_reading import Wanted, read_wanted
 from dagster_hevo.api.errors import (
     HevoConfigurationError,
     HevoConnectionError,
@@ -24,51 +25,23 @@ from dagster_hevo.api.errors import (
 )
 from dagster_hevo.api.settings import resolve_base_url
 from dagster_hevo.asset_facts import AssetFacts, check_url_template
-from dagster_hevo.columns import LEFT_TO_OTHERS, with_columns
-from dagster_hevo.jobs.plan import IfJobRunning, SyncAction
+from dagster_hevo.jobs.plan import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
 from dagster_hevo.secrets import concealed, revealed
 from dagster_hevo.state_file import kept_state_path, read_snapshot, read_state, write_state
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector, fetch_workspace, only
+from dagster_hevo.sync_config import HevoSyncConfig
+from dagster_hevo.workspace import (
+    HevoWorkspaceData,
+    PipelineSelector,
+    PipelineWithObjects,
+    only,
+)
 
 if TYPE_CHECKING:
     from dagster_hevo.api.async_client import AsyncHevoClient
     from dagster_hevo.api.client import HevoClient
     from dagster_hevo.api.rate_limit import RequestBudget
     from dagster_hevo.api.transport import Budget
-
-
-class HevoSyncConfig(dg.Config):
-    """What one materialization asks Hevo for, and what it makes of the answer.
-
-    Set it in the launchpad, or as the default of `build_hevo_assets_definitions`.
-    """
-
-    action: SyncAction = Field(
-        default=SyncAction.RESYNC,
-        description="RESYNC loads the selected objects anew; SYNC_NOW runs the pipeline's own sync "
-        "once, for all its objects.",
-    )
-    resync_mode: ResyncMode = Field(
-        default=ResyncMode.EVOLVE_AND_MERGE,
-        description="EVOLVE_AND_MERGE evolves the tables' schema and merges rows; DROP_AND_LOAD "
-        "drops the tables and loads them afresh.",
-    )
-    if_job_running: IfJobRunning = Field(
-        default=IfJobRunning.WAIT,
-        description="When the pipeline is busy with a job not started here: WAIT for its end and "
-        "then trigger, ADOPT it as ours, or FAIL.",
-    )
-    accept_completed_with_failures: bool = Field(
-        default=True,
-        description="Whether a job that ends COMPLETED_WITH_FAILURES lets the run succeed; the "
-        "objects are recorded either way.",
-    )
-    wait_for_completion: bool = Field(
-        default=True,
-        description="If false, the step ends as soon as the job is found, and the job sensor "
-        "records its outcome.",
-    )
 
 
 class HevoResource(dg.ConfigurableResource[Any]):
@@ -370,6 +343,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
         strict: bool = False,
         include_columns: bool = False,
         anew: bool = False,
+        on_loaded: Callable[[PipelineWithObjects], object] | None = None,
     ) -> HevoWorkspaceData:
         """The same with all pipelines that are known, of which the others may have no objects.
 
@@ -379,8 +353,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
             strict: Whether one pipeline that fails to load fails all.
             include_columns: Whether to read the columns of the wanted pipelines too.
             anew: Whether to ask Hevo whatever is kept, and to fail if it cannot be asked.
+            on_loaded: Called with each pipeline that Hevo was asked for, while others still load.
         """
-        chosen = selector if pipeline_id is None else only(pipeline_id)
         with self._lock:
             if self.snapshot_path is not None:
                 return read_snapshot(self._value("snapshot_path"))
@@ -389,28 +363,18 @@ class HevoResource(dg.ConfigurableResource[Any]):
             known: HevoWorkspaceData | None = None if anew else self._workspace
             if known is None and not anew and kept is not None and self.is_recent(kept):
                 known = kept
+            wanted = Wanted(selector, pipeline_id, strict, include_columns, on_loaded)
             try:
-                found = fetch_workspace(
+                found = read_wanted(
                     self.get_client(),
-                    selector=selector,
-                    pipeline_id=pipeline_id,
+                    wanted,
                     known=known,
-                    strict=strict,
+                    kept=kept,
+                    # What is asked for anew is worth a minute of the whole budget.
+                    budget=self.get_budget() if self.requests_per_minute and not anew else None,
                 )
-                if include_columns:
-                    limited = self.requests_per_minute > 0 and not anew
-                    found = with_columns(
-                        self.get_client(),
-                        found,
-                        selector=chosen,
-                        kept=kept,
-                        most_requests=self.get_budget().remaining() - LEFT_TO_OTHERS
-                        if limited
-                        else None,
-                    )
             except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:
-                has_it = pipeline_id is None or (kept and kept.pipeline(pipeline_id) is not None)
-                if anew or kept is None or not has_it:
+                if anew or kept is None or path is None or not wanted.is_in(kept):
                     raise
                 logging.getLogger("dagster_hevo").warning(
                     f"Hevo could not be asked for its pipelines; going on with what was read "

@@ -29,7 +29,8 @@ from dagster_hevo.jobs.plan import IfJobRunning, SyncPlan, plan_sync
 from dagster_hevo.run_ledger import RunLedger
 
 if TYPE_CHECKING:
-    from dagster_hevo.resources import HevoResource, HevoSyncConfig
+    from dagster_hevo.resources import HevoResource
+    from dagster_hevo.sync_config import HevoSyncConfig
 
 JOBS_A_CHECK_LOOKS_AT = 5
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_hevo.api.models import Pipeline
-from dagster_hevo.assets import load_state, specs_by_pipeline
+from dagster_hevo.assets import load_state
 from dagster_hevo.events import ObjectAsset
 from dagster_hevo.resources import HevoResource
+from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.translator import DagsterHevoTranslator
 from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector
 
@@ -82,7 +83,9 @@ def build_hevo_job_sensor(
         account = load_state(workspace, pipeline_selector_fn)
     followed_assets = [
         (props.pipeline, tuple(asset for asset in map(ObjectAsset.of, specs) if asset is not None))
-        for props, specs in specs_by_pipeline(account.select(pipeline_selector_fn), translator)
+        for props, specs in AccountSpecs(translator).by_pipeline(
+            account.select(pipeline_selector_fn)
+        )
     ]
     on_completion = dict(request_jobs_on_completion or {})
     on_failure = dict(request_jobs_on_failure or {})

@@ -5,9 +5,8 @@ What one object's spec holds is `translator.py`; what is made of the specs is `a
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -17,57 +16,92 @@ from dagster_hevo.api.models import PipelineObject
 from dagster_hevo.asset_facts import AssetFacts, source_specs
 from dagster_hevo.known_objects import KnownObjectFacts
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects
+from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects, no_collection
+
+SpecsOfPipeline = tuple[HevoObjectProps, list[dg.AssetSpec]]
+_Made = list[tuple[HevoObjectProps, dg.AssetSpec]]
 
 
-def specs_by_pipeline(
-    account: HevoWorkspaceData,
-    translator: DagsterHevoTranslator | None,
-    facts: AssetFacts | None = None,
-) -> list[tuple[HevoObjectProps, list[dg.AssetSpec]]]:
-    """The specs of each pipeline that has active objects, with the properties of its first one.
+class AccountSpecs:
+    """Makes the specs of an account's pipelines.
 
     Args:
-        account: The pipelines and their objects.
-        translator: Makes the specs.
+        translator: Makes each spec; default ``DagsterHevoTranslator``.
         facts: What to add to them.
-
-    Raises:
-        HevoConfigurationError: Two objects have one key.
     """
-    chosen = translator or DagsterHevoTranslator()
-    translate = chosen.get_asset_spec
-    if facts is not None and facts.are_wanted:
 
-        def with_facts(props: HevoObjectProps) -> dg.AssetSpec:
-            return facts.added_to(chosen.get_asset_spec(props), props, chosen)
+    def __init__(
+        self, translator: DagsterHevoTranslator | None = None, facts: AssetFacts | None = None
+    ) -> None:
+        self._translator = translator or DagsterHevoTranslator()
+        self._facts = facts or AssetFacts()
+        self._early: dict[int, tuple[PipelineWithObjects, _Made]] = {}
 
-        translate = with_facts
-    with _no_collection():
-        return _specs_by_pipeline(account, translate)
+    def make_early(self, item: PipelineWithObjects) -> None:
+        """Make a pipeline's specs while others still load: that waits more than it computes."""
+        # What a translator raises is raised when its specs are asked for and all is loaded.
+        with suppress(Exception):
+            self._early[item.pipeline.id] = (item, self._made_of(item))
 
+    def by_pipeline(self, account: HevoWorkspaceData) -> list[SpecsOfPipeline]:
+        """The specs of each pipeline that has active objects, with the properties of its first one.
 
-def sources_of(
-    account: HevoWorkspaceData,
-    translator: DagsterHevoTranslator | None,
-    facts: AssetFacts,
-    specs: Iterable[dg.AssetSpec],
-) -> list[dg.AssetSpec]:
-    """The assets of the tables in the sources, where they are wanted.
+        Args:
+            account: The pipelines and their objects.
 
-    Args:
-        account: The pipelines and their objects.
-        translator: Names the tables.
-        facts: Tells whether they are wanted.
-        specs: The assets that Hevo loads of them.
+        Raises:
+            HevoConfigurationError: Two objects have one key.
+        """
+        with no_collection():
+            return self._by_pipeline(account)
 
-    Raises:
-        HevoConfigurationError: A source has the key of an asset that Hevo loads.
-    """
-    if not facts.include_source_lineage:
-        return []
-    loaded = frozenset(spec.key for spec in specs)
-    return source_specs(account.props(), translator or DagsterHevoTranslator(), loaded)
+    def sources(
+        self, account: HevoWorkspaceData, specs: Iterable[dg.AssetSpec]
+    ) -> list[dg.AssetSpec]:
+        """The assets of the tables in the sources, where they are wanted.
+
+        Args:
+            account: The pipelines and their objects.
+            specs: The assets that Hevo loads of them.
+
+        Raises:
+            HevoConfigurationError: A source has the key of an asset that Hevo loads.
+        """
+        if not self._facts.include_source_lineage:
+            return []
+        loaded = frozenset(spec.key for spec in specs)
+        return source_specs(account.props(), self._translator, loaded)
+
+    def _by_pipeline(self, account: HevoWorkspaceData) -> list[SpecsOfPipeline]:
+        found: list[SpecsOfPipeline] = []
+        taken: dict[dg.AssetKey, HevoObjectProps] = {}
+        for item in account.pipelines:
+            early_item, early = self._early.pop(item.pipeline.id, (None, None))
+            made = early if early is not None and early_item is item else self._made_of(item)
+            for props, spec in made:
+                other = taken.setdefault(spec.key, props)
+                if other is not props:
+                    raise _same_key(spec.key, other, props)
+            if made:
+                found.append((made[0][0], [spec for _, spec in made]))
+        return found
+
+    def _made_of(self, item: PipelineWithObjects) -> _Made:
+        translator, facts = self._translator, self._facts
+        are_wanted = facts.are_wanted
+        made: _Made = []
+        keys: dict[str, dg.AssetKey] = {}
+        for active, known in _parents_first(item):
+            parent = known.parent if known is not None else None
+            parent_key = keys.get(parent.object_id) if parent is not None else None
+            props = HevoObjectProps(item.pipeline, active, known, parent_key)
+            spec = translator.get_asset_spec(props)
+            if are_wanted:
+                spec = facts.added_to(spec, props, translator)
+            keys[active.object_id] = spec.key
+            # An object that was not loaded leaves its asset as it was, which only skippable allows.
+            made.append((props, spec if spec.skippable else changed(spec, skippable=True)))
+        return made
 
 
 def is_silenced(spec: dg.AssetSpec) -> bool:
@@ -78,47 +112,6 @@ def is_silenced(spec: dg.AssetSpec) -> bool:
 def executable(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
     """The specs that a step can materialize."""
     return [spec for spec in specs if not is_silenced(spec)]
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    """Hold the garbage collector back while making many values that all stay.
-
-    It would walk them again and again and find nothing: a third of the time for 20,000 objects.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _specs_by_pipeline(
-    account: HevoWorkspaceData, translate: Callable[[HevoObjectProps], dg.AssetSpec]
-) -> list[tuple[HevoObjectProps, list[dg.AssetSpec]]]:
-    found: list[tuple[HevoObjectProps, list[dg.AssetSpec]]] = []
-    taken: dict[dg.AssetKey, HevoObjectProps] = {}
-    for item in account.pipelines:
-        specs: list[dg.AssetSpec] = []
-        first: HevoObjectProps | None = None
-        keys: dict[str, dg.AssetKey] = {}
-        for active, facts in _parents_first(item):
-            parent = facts.parent if facts is not None else None
-            parent_key = keys.get(parent.object_id) if parent is not None else None
-            props = HevoObjectProps(item.pipeline, active, facts, parent_key)
-            first = first or props
-            spec = translate(props)
-            keys[active.object_id] = spec.key
-            other = taken.setdefault(spec.key, props)
-            if other is not props:
-                raise _same_key(spec.key, other, props)
-            # An object that was not loaded leaves its asset as it was, which only skippable allows.
-            specs.append(spec if spec.skippable else changed(spec, skippable=True))
-        if first is not None:
-            found.append((first, specs))
-    return found
 
 
 def _parents_first(

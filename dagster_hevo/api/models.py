@@ -59,9 +59,9 @@ class HevoModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_left_out(cls, answer: object) -> object:
-        if not isinstance(answer, Mapping):
+        if not isinstance(answer, dict):
             return answer
-        properties = cast("Mapping[str, object]", answer)
+        properties = cast("dict[str, object]", answer)
         if None not in properties.values():
             return properties
         return {name: value for name, value in properties.items() if value is not None}

@@ -38,9 +38,11 @@ from dagster_hevo.components.forms import (
 )
 from dagster_hevo.components.scaffolder import HevoAccountScaffolder
 from dagster_hevo.components.selector import PipelineSelection, nothing_selected
-from dagster_hevo.resources import HevoResource, HevoSyncConfig
+from dagster_hevo.resources import HevoResource
 from dagster_hevo.sensors import build_hevo_job_sensor
+from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.state_file import read_state, write_snapshot
+from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
 from dagster_hevo.workspace import HevoWorkspaceData
 
@@ -278,10 +280,12 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             _log().warning(nothing_selected(item.pipeline for item in account.pipelines))
         assets = definitions_of(
             selected,
-            self.translator,
-            self.workspace.asset_facts(
-                freshness_from_schedule=self.freshness_from_schedule,
-                include_source_lineage=self.include_source_lineage,
+            AccountSpecs(
+                self.translator,
+                self.workspace.asset_facts(
+                    freshness_from_schedule=self.freshness_from_schedule,
+                    include_source_lineage=self.include_source_lineage,
+                ),
             ),
             self._make_step,
             config=self.sync,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)

@@ -15,7 +15,8 @@ import dagster as dg
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from dagster_hevo.api.errors import HevoConfigurationError
-from dagster_hevo.resources import HevoResource, HevoSyncConfig
+from dagster_hevo.resources import HevoResource
+from dagster_hevo.sync_config import HevoSyncConfig
 
 Template = Annotated[str, StringConstraints(pattern=r"\{\{.*\}\}")]
 

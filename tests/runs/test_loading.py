@@ -6,8 +6,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
+import pytest
 
-from dagster_hevo import build_hevo_job_sensor, load_hevo_asset_specs
+from dagster_hevo import (
+    DagsterHevoTranslator,
+    HevoObjectProps,
+    build_hevo_job_sensor,
+    load_hevo_asset_specs,
+)
 from dagster_hevo.jobs.ledger import Note, NoteKind
 from dagster_hevo.run_ledger import RunLedger
 
@@ -44,6 +50,34 @@ def test_factory_sensor_and_specs_share_one_loading(shop):
         "/pipelines": 1,
         **{f"/pipelines/{number}/objects": 1 for number in (101, 102, 103, 104)},
     }
+
+
+def test_each_object_is_translated_once(shop):
+    seen: Counter[str] = Counter()
+
+    class Counting(DagsterHevoTranslator):
+        def get_asset_spec(self, props: HevoObjectProps) -> dg.AssetSpec:
+            seen[props.pipeline_object.object_id] += 1
+            return super().get_asset_spec(props)
+
+    place = shop(pipelines=3, objects=2)
+    specs = load_hevo_asset_specs(place.hevo, Counting())
+    assert len(specs) == 6
+    assert set(seen.values()) == {1}
+    assert len(seen) == 6
+
+
+def test_what_a_translator_raises_comes_through_and_costs_no_second_loading(shop):
+    class Broken(DagsterHevoTranslator):
+        def get_asset_spec(self, props: HevoObjectProps) -> dg.AssetSpec:
+            raise KeyError(props.pipeline_object.object_id)
+
+    place = shop(pipelines=3, objects=2)
+    with pytest.raises(KeyError):
+        load_hevo_asset_specs(place.hevo, Broken())
+    asked = loading(place.sandbox)
+    assert len(load_hevo_asset_specs(place.hevo)) == 6
+    assert loading(place.sandbox) == asked
 
 
 def test_a_run_with_a_process_a_step_loads_once_and_its_steps_lose_no_note(station):
