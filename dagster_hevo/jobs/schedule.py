@@ -37,7 +37,7 @@ DOUBT = 0.003
 PROGRESS_WEIGHT = 0.03
 """How much the end that progress points to counts, where all of history counts 1."""
 
-SAFETY = 0.02
+SAFETY = 0.035
 """The share of the looks without history that is made even while history says the end is far.
 
 They notice a job that fails early.
