@@ -41,6 +41,11 @@ class Wanted:
     include_columns: bool = False
     on_loaded: Callable[[PipelineWithObjects], object] | None = None
 
+    @property
+    def chosen(self) -> PipelineSelector | None:
+        """Which pipelines to take of what is known; all where there is none."""
+        return self.selector if self.pipeline_id is None else only(self.pipeline_id)
+
     def is_in(self, state: HevoWorkspaceData) -> bool:
         """Whether a state can stand in while Hevo cannot be asked."""
         return self.pipeline_id is None or state.pipeline(self.pipeline_id) is not None
@@ -76,11 +81,10 @@ def read_wanted(
     )
     if not wanted.include_columns:
         return found
-    pipeline_id = wanted.pipeline_id
     return with_columns(
         client,
         found,
-        selector=wanted.selector if pipeline_id is None else only(pipeline_id),
+        selector=wanted.chosen,
         kept=kept,
         most_requests=None if budget is None else budget.remaining() - LEFT_TO_OTHERS,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import create_model
 
+from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.asset_facts import AssetFacts
 from dagster_hevo.dagster_private import pending_state, remember_state, remembered_state
@@ -25,7 +26,6 @@ from dagster_hevo.workspace import (
     PipelineSelector,
     PipelineWithObjects,
     no_collection,
-    only,
 )
 
 if TYPE_CHECKING:
@@ -319,18 +319,12 @@ def load_state(
         strict: Whether one pipeline that fails to load fails all.
         on_loaded: Called with each pipeline that Hevo was asked for, while others still load.
     """
-    chosen = selector if pipeline_id is None else only(pipeline_id)
+    wanted = Wanted(selector, pipeline_id, strict, columns, on_loaded)
     key = workspace.state_key
     state = remembered_state(key)
     if state is not None:
-        return HevoWorkspaceData.from_json(state).select(chosen)
-    account = workspace.read_account(
-        selector=selector,
-        pipeline_id=pipeline_id,
-        include_columns=columns,
-        strict=strict,
-        on_loaded=on_loaded,
-    ).select(chosen)
+        return HevoWorkspaceData.from_json(state).select(wanted.chosen)
+    account = workspace.read_account(wanted).select(wanted.chosen)
     tell_findings(account)
     before = pending_state(key)
     known = account if before is None else HevoWorkspaceData.from_json(before).merged_with(account)

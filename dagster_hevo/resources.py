@@ -10,7 +10,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -33,8 +33,6 @@ from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.workspace import (
     HevoWorkspaceData,
     PipelineSelector,
-    PipelineWithObjects,
-    only,
 )
 
 if TYPE_CHECKING:
@@ -131,8 +129,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
     )
 
     _client: Any = PrivateAttr(default=None)
-    _budget: Any = PrivateAttr(default=None)
-    _shares: Any = PrivateAttr(default_factory=dict)
+    _budgets: Any = PrivateAttr(default_factory=dict)
     _workspace: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
@@ -210,16 +207,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
     def get_budget(self) -> RequestBudget:
         """The request budget that all processes with these keys share."""
-        from dagster_hevo.api.rate_limit import open_budget
-
-        with self._lock:
-            if self._budget is None:
-                self._budget = open_budget(
-                    None if self.rate_limit_store is None else self._value("rate_limit_store"),
-                    requests_per_minute=self.requests_per_minute,
-                    user_key=f"{self.account}\n{self._value('api_key')}",
-                )
-            return self._budget
+        return self._shared_budget("", self.requests_per_minute)
 
     def get_budget_share(self, purpose: str, share: float) -> RequestBudget:
         """A part of the user's budget that one purpose may spend, over all processes.
@@ -228,17 +216,20 @@ class HevoResource(dg.ConfigurableResource[Any]):
             purpose: Tells the part from others.
             share: How much of the budget, 0 to 1.
         """
+        limit = self.requests_per_minute
+        return self._shared_budget(f"\n{purpose}", max(int(limit * share), 2) if limit else 0)
+
+    def _shared_budget(self, suffix: str, requests_per_minute: int) -> RequestBudget:
         from dagster_hevo.api.rate_limit import open_budget
 
         with self._lock:
-            if purpose not in self._shares:
-                limit = self.requests_per_minute
-                self._shares[purpose] = open_budget(
+            if suffix not in self._budgets:
+                self._budgets[suffix] = open_budget(
                     None if self.rate_limit_store is None else self._value("rate_limit_store"),
-                    requests_per_minute=max(int(limit * share), 2) if limit else 0,
-                    user_key=f"{self.account}\n{self._value('api_key')}\n{purpose}",
+                    requests_per_minute=requests_per_minute,
+                    user_key=f"{self.account}\n{self._value('api_key')}{suffix}",
                 )
-            return self._shares[purpose]
+            return self._budgets[suffix]
 
     def _value(self, name: str) -> str:
         """A setting's value: from the environment, from where it was concealed, or as it is."""
@@ -327,33 +318,15 @@ class HevoResource(dg.ConfigurableResource[Any]):
                 snapshot.
             HevoError: Hevo could not be asked, and nothing was kept.
         """
-        chosen = selector if pipeline_id is None else only(pipeline_id)
-        return self.read_account(
-            selector=selector,
-            pipeline_id=pipeline_id,
-            strict=strict,
-            include_columns=include_columns,
-        ).select(chosen)
+        wanted = Wanted(selector, pipeline_id, strict, include_columns)
+        return self.read_account(wanted).select(wanted.chosen)
 
-    def read_account(
-        self,
-        *,
-        selector: PipelineSelector | None = None,
-        pipeline_id: int | None = None,
-        strict: bool = False,
-        include_columns: bool = False,
-        anew: bool = False,
-        on_loaded: Callable[[PipelineWithObjects], object] | None = None,
-    ) -> HevoWorkspaceData:
+    def read_account(self, wanted: Wanted, *, anew: bool = False) -> HevoWorkspaceData:
         """The same with all pipelines that are known, of which the others may have no objects.
 
         Args:
-            selector: The pipelines whose objects are wanted; all where there is none.
-            pipeline_id: Only this pipeline.
-            strict: Whether one pipeline that fails to load fails all.
-            include_columns: Whether to read the columns of the wanted pipelines too.
+            wanted: What is wanted of the account.
             anew: Whether to ask Hevo whatever is kept, and to fail if it cannot be asked.
-            on_loaded: Called with each pipeline that Hevo was asked for, while others still load.
         """
         with self._lock:
             if self.snapshot_path is not None:
@@ -363,14 +336,13 @@ class HevoResource(dg.ConfigurableResource[Any]):
             known: HevoWorkspaceData | None = None if anew else self._workspace
             if known is None and not anew and kept is not None and self.is_recent(kept):
                 known = kept
-            wanted = Wanted(selector, pipeline_id, strict, include_columns, on_loaded)
             try:
                 found = read_wanted(
                     self.get_client(),
                     wanted,
                     known=known,
                     kept=kept,
-                    # What is asked for anew is worth a minute of the whole budget.
+                    # A refresh that was asked for reads all columns, however long it waits.
                     budget=self.get_budget() if self.requests_per_minute and not anew else None,
                 )
             except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:

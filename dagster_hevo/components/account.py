@@ -21,6 +21,7 @@ from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDef
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 from pydantic import Field, InstanceOf
 
+from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.errors import HevoConnectionError, HevoRateLimitError, HevoServerError
 from dagster_hevo.api.models import Pipeline
 from dagster_hevo.assets import definitions_of, tell_findings
@@ -230,8 +231,7 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             return
         try:
             account = self.workspace.read_account(
-                selector=self.pipeline_selector,
-                include_columns="columns" in self.include_metadata,
+                Wanted(self.pipeline_selector, include_columns="columns" in self.include_metadata),
                 anew=anew,
             )
         except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:

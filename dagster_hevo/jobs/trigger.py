@@ -1,7 +1,8 @@
 """Asking Hevo for a job exactly once: mark, ask, find, claim; or taking up what was left.
 
 Hevo's triggers return no job id, their answers get lost, and somebody else's job may be in the way.
-Which job came of it is found in `discovery.py`; waiting for its end is `watch.py`.
+Which job came of it is found in `discovery.py`; what becomes of somebody else's, `in_the_way.py`;
+waiting for the end is `watch.py`.
 """
 
 from __future__ import annotations
@@ -10,27 +11,24 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.errors import (
     HevoApiError,
     HevoConflictError,
     HevoConnectionError,
     HevoError,
     HevoGarbledResponseError,
-    HevoJobNotFoundError,
-    HevoJobTimeoutError,
     HevoServerError,
 )
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.asking import Answer, send_trigger
 from dagster_hevo.jobs.discovery import JobFinder, StartedJob
 from dagster_hevo.jobs.earlier import EarlierJobs
+from dagster_hevo.jobs.in_the_way import JobInTheWay
 from dagster_hevo.jobs.job_list import JobsSeen, running_job
 from dagster_hevo.jobs.ledger import Entry, Ledger
 from dagster_hevo.jobs.outcome import ObjectIndex
 from dagster_hevo.jobs.plan import IfJobRunning, SyncPlan
 from dagster_hevo.jobs.readiness import Readiness
-from dagster_hevo.jobs.schedule import History
 from dagster_hevo.jobs.settings import Clock, JobSettings, as_text
 from dagster_hevo.jobs.start_errors import busy_error, no_job_error, state_error
 from dagster_hevo.jobs.watch import JobWatcher
@@ -94,6 +92,15 @@ class JobStarter:
             clock=self.clock,
             log=self.log,
             finder=self.finder,
+            deadline=self.deadline,
+        )
+        self._in_the_way = JobInTheWay(
+            plan=self.plan,
+            settings=self.settings,
+            log=self.log,
+            finder=self.finder,
+            readiness=self._readiness,
+            watcher=self.watcher,
             deadline=self.deadline,
         )
         self._earlier = EarlierJobs(
@@ -163,7 +170,7 @@ class JobStarter:
                     self._going_on_at_mark = frozenset(going_on)
                 return None
             else:
-                adopted = self._after_somebody_else(seen)
+                adopted = self._in_the_way.deal_with(seen)
                 if adopted is not None:
                     return adopted
 
@@ -318,7 +325,7 @@ class JobStarter:
             )
         if ended or running_job(seen.jobs, also_unknown=True) is not None:
             self.log.info(f"No job came of asking Hevo to {self.plan}: another one was in the way.")
-            return self._after_somebody_else(seen, ended=ended, also_unknown=True)
+            return self._in_the_way.deal_with(seen, ended=ended, also_unknown=True)
         if answer is Answer.UNKNOWN:
             self.log.info(
                 f"No job came of it within {as_text(self.settings.job_discovery_timeout)}, so it "
@@ -349,7 +356,7 @@ class JobStarter:
                 # A job of which only an unknown word is seen may be over long since: what keeps
                 # the pipeline busy may rather not be listed yet.
                 if come_since or running_job(seen.jobs, also_unknown=is_last) is not None:
-                    return self._after_somebody_else(seen, ended=come_since, also_unknown=is_last)
+                    return self._in_the_way.deal_with(seen, ended=come_since, also_unknown=is_last)
                 if is_last:
                     break
             self._readiness.check_deadline()
@@ -357,67 +364,8 @@ class JobStarter:
             interval = min(interval * LOOK_GROWTH, self.settings.poll_interval)
         fails = self.settings.if_job_running is IfJobRunning.FAIL
         if fails and self._readiness.read_pipeline().status.accepts_triggers:
-            raise self._busy("a job that its list does not show yet")
+            raise busy_error(self.plan, "a job that its list does not show yet")
         return None
-
-    def _after_somebody_else(
-        self, seen: JobsSeen, *, ended: tuple[Job, ...] = (), also_unknown: bool = False
-    ) -> StartedJob | None:
-        """Where a job of somebody else's was in the way, do what ``if_job_running`` says.
-
-        Args:
-            seen: The pipeline's jobs.
-            ended: Jobs that came since the mark and were in the way, if none is running any more.
-            also_unknown: Whether a job whose status is not known counts as running.
-
-        Returns:
-            The job to go on with; None where there was none, or it is over and Hevo is to be asked.
-        """
-        running = running_job(seen.jobs, also_unknown=also_unknown)
-        job = running or next(reversed(ended), None)
-        if job is None:
-            return None
-        what = f"job {job.job_id} ({job.type}, {job.status})"
-        if self.settings.if_job_running is IfJobRunning.FAIL:
-            raise self._busy(what)
-        is_stopping = job.status is JobStatus.CANCELLING
-        if self.settings.if_job_running is IfJobRunning.ADOPT and not is_stopping:
-            self.log.info(
-                f"Pipeline {self.plan.pipeline_id} is busy with {what}, which was not started by "
-                "this run. Adopting it: its end counts as ours, for the objects that are in it."
-            )
-            return self.finder.claim(job, seen.jobs, is_adopted=True)
-        self.finder.set_aside(job)
-        if running is not None:
-            self.log.info(
-                f"Pipeline {self.plan.pipeline_id} is busy with {what}, which was not started by "
-                "this run. Waiting for its end before asking."
-            )
-            self._await_end(job, seen)
-            found = self.finder.claim_found(self._readiness.look_for_jobs())
-            if found is not None:
-                return found
-        # Whatever we asked before was refused or passed over: the next asking is a fresh one.
-        self.finder.effect_is_possible = False
-        return None
-
-    def _await_end(self, job: Job, seen: JobsSeen) -> None:
-        """Wait until somebody else's job is out of the way."""
-        self.finder.is_overdue = True
-        history = History.of(seen.jobs, job.type)
-        try:
-            self.watcher.watch(self.plan.pipeline_id, job, history, deadline=self.deadline)
-        except HevoJobNotFoundError:
-            return
-        except HevoJobTimeoutError as error:
-            raise HevoJobTimeoutError(
-                f"{error} It was not started by this run, which waited for its end to "
-                f"{self.plan}, and it was not cancelled.",
-                error.job,
-            ) from error
-
-    def _busy(self, job: str) -> HevoError:
-        return busy_error(self.plan, job)
 
     def _no_job_came(self, asks: int) -> HevoError:
         return no_job_error(self.plan, asks, self.settings.job_discovery_timeout)
