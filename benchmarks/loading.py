@@ -13,6 +13,7 @@ import argparse
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -31,11 +32,23 @@ class Load:
         seconds: Wall time.
         cpu: CPU seconds of the loading process.
         specs: How many specs came of it.
+        megabytes: By how much the process grew at its largest; 0 where the system does not say.
     """
 
     seconds: float
     cpu: float
     specs: int
+    megabytes: float
+
+
+def largest() -> float:
+    """How large this process has been, in megabytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def load(place: int, url: str, options: dict[str, bool], result: Connection) -> None:
@@ -44,10 +57,16 @@ def load(place: int, url: str, options: dict[str, bool], result: Connection) -> 
     with tempfile.TemporaryDirectory() as home:
         os.environ["DAGSTER_HOME"] = home
         work = (HEVO, *PEERS)[place].loader(url, **options)
+        before = largest()
         began, cpu = time.perf_counter(), time.process_time()
         specs = work()
         result.send(
-            Load(time.perf_counter() - began, time.process_time() - cpu, len(specs)),
+            Load(
+                time.perf_counter() - began,
+                time.process_time() - cpu,
+                len(specs),
+                largest() - before,
+            )
         )
 
 
@@ -84,7 +103,7 @@ def measure(
     cpu = statistics.median(one.cpu for one in loads)
     print(
         f"{integration.package:18s}{statistics.median(seconds):8.2f}{min(seconds):8.2f}{cpu:8.2f}"
-        f"{counts}{loads[-1].specs:8d}"
+        f"{counts}{loads[-1].specs:8d}{loads[-1].megabytes:8.0f}"
     )
 
 
@@ -101,7 +120,7 @@ def main() -> None:
     print(f"{shape[0]} pipelines of {shape[1]} objects, {shape[2]:g} ms a request")
     print(
         f"{'':18s}{'seconds':>8s}{'least':>8s}{'CPU':>8s}{'requests':>9s}{'connections':>13s}"
-        f"{'at a time':>12s}{'refused':>9s}{'specs':>8s}"
+        f"{'at a time':>12s}{'refused':>9s}{'specs':>8s}{'MB':>8s}"
     )
     if options.limited:
         measure(HEVO, *shape, rounds=1, limited=True)

@@ -9,7 +9,6 @@ where anything was recorded twice or not at all, or more than half the budget wa
     python benchmarks/sensor.py --with-runs     # the same beside runs of the same pipelines
     python benchmarks/sensor.py --no-wait 200 --speed 10 --minutes 10 --budget 1200 --objects 2
                                                 # 200 jobs that no process waits for
-    python benchmarks/sensor.py --search 2000   # how long a tick searches so many finished runs
 """
 
 from __future__ import annotations
@@ -20,29 +19,21 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster_daemon import Daemon, folder
+from scheduled_hevo import Hevo
 
 from dagster_hevo import HevoResource, build_hevo_assets_definitions, build_hevo_job_sensor
-from dagster_hevo.sandbox import (
-    HevoSandbox,
-    ObjectScenario,
-    PipelineScenario,
-    Scenario,
-    ScheduleScenario,
-)
 
 SETTINGS = "HEVO_SENSOR_BENCHMARK"
 SENSOR_AGENT = "the job sensor"
-MEMORY_DISK = Path("/dev/shm")
 RUNNERS = 3
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
@@ -66,133 +57,6 @@ def definitions() -> dg.Definitions:
 
 if SETTINGS in os.environ:
     defs = definitions()
-
-
-# The local Hevo, in a process of its own
-
-
-def scenario(pipelines: int, objects: int, *, job_seconds: tuple[float, float]) -> Scenario:
-    """Pipelines of different lengths and frequencies; some objects fail now and then."""
-    least, most = job_seconds
-
-    def pipeline(number: int) -> PipelineScenario:
-        tables = [ObjectScenario(name=f"table_{place:02d}") for place in range(1, objects + 1)]
-        if number % 5 == 0:
-            tables[0] = ObjectScenario(name="table_01", outcome="failed", outcome_every=2)
-        if number % 7 == 0:
-            tables[-1] = ObjectScenario(
-                name=f"table_{objects:02d}", outcome="failed_events", outcome_every=3
-            )
-        return PipelineScenario(
-            name=f"Shop {number}",
-            schema_name=f"shop_{number}",
-            job_seconds=least + (most - least) * (number % 10) / 9,
-            schedule=ScheduleScenario(
-                sync_type="SCHEDULED", frequency_minutes=10 + (number * 7) % 21
-            ),
-            objects=tuple(tables),
-        )
-
-    return Scenario(
-        name="benchmark", pipelines=tuple(pipeline(number) for number in range(1, pipelines + 1))
-    )
-
-
-def serve(options: dict[str, Any]) -> None:
-    """Serve until standard input ends; each line on it is an order."""
-    made = scenario(
-        options["pipelines"], options["objects"], job_seconds=tuple(options["job_seconds"])
-    )
-    with HevoSandbox(made, speed=options["speed"], requests_per_minute=0) as sandbox:
-        sandbox.set_behaviour(own_schedule=False)
-        print(json.dumps({"url": sandbox.url}), flush=True)
-        for line in sys.stdin:
-            order = line.strip()
-            answer: Any = None
-            if order in ("begin", "end"):
-                sandbox.set_behaviour(own_schedule=order == "begin")
-            elif order == "jobs":
-                answer = [[job.pipeline_id, job.job_id, job.finished] for job in sandbox.jobs()]
-            elif order == "requests":
-                answer = [[seen.real_at, seen.user_agent] for seen in sandbox.requests]
-            print(json.dumps(answer), flush=True)
-
-
-class Hevo:
-    """The process that serves."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != SETTINGS}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.url: str = self._read()["url"]
-
-    def order(self, order: str) -> Any:
-        assert self._process.stdin is not None
-        self._process.stdin.write(order + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
-
-    def stop(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-
-
-# Dagster
-
-
-@dataclass
-class Daemon:
-    """A daemon with its code server, in a group of their own."""
-
-    home: Path
-    workspace: Path
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def start(self) -> None:
-        log = (self.home / f"daemon-{len(self.started)}.log").open("wb")
-        command = [str(Path(sys.executable).with_name("dagster-daemon")), "run"]
-        self.started.append(
-            subprocess.Popen(
-                [*command, "-w", str(self.workspace)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=self.home,
-            )
-        )
-
-    def stop(self, how: signal.Signals) -> None:
-        """End the daemon; its code server notices and ends, or goes on for a while."""
-        self.started[-1].send_signal(how)
-        self.started[-1].wait(60)
-
-    def sweep(self) -> None:
-        for process in self.started:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            process.wait()
-
-
-@contextmanager
-def folder() -> Iterator[Path]:
-    """A DAGSTER_HOME, in memory where there is such a disk: it is not the disk that counts."""
-    place = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=place, prefix="hevo-sensor-") as home:
-        (Path(home) / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-        yield Path(home)
 
 
 def settings_of(url: str, home: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -346,7 +210,9 @@ def measure(options: argparse.Namespace) -> bool:
         os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
         os.environ[SETTINGS] = json.dumps(settings_of(hevo.url, home, options))
         workspace = home / "workspace.yaml"
-        workspace.write_text(f"load_from:\n  - python_file: {Path(__file__).resolve()}\n")
+        here = Path(__file__).resolve()
+        location = {"relative_path": str(here), "working_directory": str(here.parent)}
+        workspace.write_text(json.dumps({"load_from": [{"python_file": location}]}))
         assets = definitions_loaded()
         # A client of its own, outside the budget: it looks at the truth.
         client = resource(requests_per_minute=0, rate_limit_store="memory").get_client()
@@ -451,48 +317,6 @@ def _measured(
     return is_right
 
 
-def measure_search(count: int) -> bool:
-    """How long a tick takes that finds so many finished runs of other jobs, and the one after."""
-    from dagster_hevo.job_owners import RunSearch
-    from dagster_hevo.sensor_cursor import SensorCursor
-
-    @dg.op
-    def nothing() -> None: ...
-
-    @dg.job
-    def another() -> None:
-        nothing()
-
-    with folder() as home, dg.DagsterInstance.local_temp(str(home)) as instance:
-        for _ in range(count):
-            another.execute_in_process(instance=instance)
-            # Read by a process that has not opened their logs, as a tick does.
-        with dg.DagsterInstance.local_temp(str(home)) as fresh:
-            cursor, searches, is_complete = SensorCursor(), 0, False
-            began = time.monotonic()
-            longest = 0.0
-            while not is_complete:
-                start = time.monotonic()
-                search = RunSearch(fresh, {101}, until=time.time() + 12)
-                cursor, is_complete = search.advance(cursor)
-                longest = max(longest, time.monotonic() - start)
-                searches += 1
-            took = time.monotonic() - began
-            time.sleep(61)
-            start = time.monotonic()
-            cursor, _ = RunSearch(fresh, {101}).advance(cursor)
-            idle = time.monotonic() - start
-            once_more = time.monotonic()
-            RunSearch(fresh, {101}).advance(cursor)
-            idle = min(idle, time.monotonic() - once_more)
-    print(f"{'finished runs':<42}{count:>8}")
-    print(f"{'seconds until all were searched':<42}{took:>8.1f}")
-    print(f"{'ticks that took':<42}{searches:>8}")
-    print(f"{'longest search in a tick, seconds':<42}{longest:>8.1f}")
-    print(f"{'a search that finds none new, seconds':<42}{idle:>8.3f}")
-    return longest < 20
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pipelines", type=int, default=50)
@@ -504,18 +328,11 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=120, help="seconds to wait at the end")
     parser.add_argument("--with-runs", action="store_true")
     parser.add_argument("--no-wait", type=int, default=0, metavar="JOBS")
-    parser.add_argument("--search", type=int, default=0, metavar="RUNS")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--run", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(json.loads(options.serve))
-        return 0
     if options.run:
         materialize_on(json.loads(options.run))
         return 0
-    if options.search:
-        return 0 if measure_search(options.search) else 1
     return 0 if measure(options) else 1
 
 

@@ -202,14 +202,13 @@ class JobLife:
         except HevoJobTimeoutError as error:
             what = self._give_up_job("poll_timeout ran out")
             raise HevoJobTimeoutError(f"{error} {what}".strip(), error.job) from error
-        except Exception:
-            # The job may go on: a retry takes it up again, so it is left alone.
-            raise
-        except BaseException:
-            # Terminated: by Dagster, the keyboard, or the end of the process.
-            what = self._give_up_job("the run was terminated")
-            if what:
-                self.log.warning(what)
+        except BaseException as error:
+            # After an error the job may go on: a retry takes it up again. Anything else is an end
+            # from outside: by Dagster, the keyboard, or the system.
+            if not isinstance(error, Exception):
+                what = self._give_up_job("the run was terminated")
+                if what:
+                    self.log.warning(what)
             raise
 
     def _give_up_job(self, why: str) -> str:
