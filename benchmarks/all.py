@@ -21,6 +21,7 @@ COMMANDS = (
     ("reload.py",),
     ("imports.py",),
     ("watching.py",),
+    ("catalogs.py",),
 )
 SLOW = (("loading.py", "--limited"), ("limiter.py", "--seconds", "120"))
 PACKAGES = ("dagster", "dagster-fivetran", "dagster-airbyte", "requests", "pydantic")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext
 
 
+@no_collection()
 def load_hevo_asset_specs(
     workspace: HevoResource,
     translator: DagsterHevoTranslator | None = None,
@@ -67,16 +68,15 @@ def load_hevo_asset_specs(
     account_specs = AccountSpecs(
         translator, _facts_of(workspace, freshness_from_schedule, include_source_lineage)
     )
-    with no_collection():
-        account = load_state(
-            workspace,
-            pipeline_selector_fn,
-            columns=include_column_metadata,
-            strict=strict,
-            on_loaded=account_specs.make_early,
-        )
-        specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
-        return [*specs, *account_specs.sources(account, specs)]
+    account = load_state(
+        workspace,
+        pipeline_selector_fn,
+        columns=include_column_metadata,
+        strict=strict,
+        on_loaded=account_specs.make_early,
+    )
+    specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
+    return [*specs, *account_specs.sources(account, specs)]
 
 
 def hevo_assets(
@@ -147,6 +147,7 @@ def hevo_assets(
     )
 
 
+@no_collection()
 def build_hevo_assets_definitions(
     *,
     workspace: HevoResource,

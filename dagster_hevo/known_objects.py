@@ -142,18 +142,23 @@ def catalog_of(
     catalog = find_catalog(pipeline.source.source_type, extra)
     if catalog is None:
         return None
-    seen = tuple(objects)
-    entries = {known.object_id: catalog.object_for(known.name) for known in seen}
     by_entry: dict[str, list[PipelineObject]] = {}
-    for known in seen:
-        entry = entries[known.object_id]
-        if entry is not None:
+    entries: list[tuple[str, CatalogObject]] = []
+    unknown: list[str] = []
+    for known in objects:
+        name = known.name
+        entry = catalog.object_for(name)
+        if entry is None:
+            unknown.append(name)
+        else:
+            entries.append((known.object_id, entry))
             by_entry.setdefault(entry.name, []).append(known)
-    words = _words_of(catalog)
+    by_itself = _facts_by_itself(catalog)
     facts = {
-        known.object_id: _facts_of(catalog, entry, by_entry, words[entry.name])
-        for known in seen
-        if (entry := entries[known.object_id]) is not None
+        object_id: by_itself[entry.name]
+        if entry.parent is None
+        else _facts_of_child(catalog, by_itself[entry.name], by_entry)
+        for object_id, entry in entries
     }
     minutes = pipeline.schedule.frequency_minutes if pipeline.schedule is not None else None
     return PipelineCatalog(
@@ -161,28 +166,24 @@ def catalog_of(
         facts=facts,
         frequency_problem=None if minutes is None else catalog.frequency_problem(minutes),
         missing=tuple(item.name for item in catalog.objects if item.name not in by_entry),
-        unknown=tuple(known.name for known in seen if entries[known.object_id] is None),
+        unknown=tuple(unknown),
     )
 
 
-def _facts_of(
-    catalog: Catalog,
-    entry: CatalogObject,
-    by_entry: Mapping[str, list[PipelineObject]],
-    words: EntryWords,
+def _facts_of_child(
+    catalog: Catalog, by_itself: KnownObjectFacts, by_entry: Mapping[str, list[PipelineObject]]
 ) -> KnownObjectFacts:
-    if entry.parent is None:
-        return KnownObjectFacts(entry, words)
+    entry = by_itself.entry
     parent_entry = catalog.parent_of(entry)
     parents = by_entry.get(parent_entry.name, []) if parent_entry is not None else []
     if len(parents) != 1:
         # No parent here, or two that it may belong to: nothing certain can be said.
-        return KnownObjectFacts(entry, words)
+        return by_itself
     parent = parents[0]
     is_silenced = bool(catalog.source.skipping_parent_skips_children) and not parent.is_replicated
     return KnownObjectFacts(
         entry,
-        words,
+        by_itself.words,
         parent=parent,
         restarted_with=parent if entry.restartable is False and parent.is_replicated else None,
         silenced_by=parent.name if is_silenced else None,
@@ -191,15 +192,19 @@ def _facts_of(
 
 # Many pipelines have the same source: its entries are put into words once. The catalog is kept
 # beside them, so that its id stays its own.
-_IN_WORDS: dict[int, tuple[Catalog, dict[str, EntryWords]]] = {}
+_BY_THEMSELVES: dict[int, tuple[Catalog, dict[str, KnownObjectFacts]]] = {}
 
 
-def _words_of(catalog: Catalog) -> dict[str, EntryWords]:
-    known = _IN_WORDS.get(id(catalog))
+def _facts_by_itself(catalog: Catalog) -> dict[str, KnownObjectFacts]:
+    """What is known of each entry's object whatever else the pipeline has, by the entry's name."""
+    known = _BY_THEMSELVES.get(id(catalog))
     if known is None:
         limits = _limits_of(catalog)
-        words = {entry.name: EntryWords.of(entry, limits) for entry in catalog.objects}
-        known = _IN_WORDS[id(catalog)] = (catalog, words)
+        facts = {
+            entry.name: KnownObjectFacts(entry, EntryWords.of(entry, limits))
+            for entry in catalog.objects
+        }
+        known = _BY_THEMSELVES[id(catalog)] = (catalog, facts)
     return known[1]
 
 

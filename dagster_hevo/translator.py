@@ -101,7 +101,7 @@ class DagsterHevoTranslator:
             kinds=set(kinds_of(pipeline.destination.destination_type)),
             description=facts.description if facts is not None else None,
             tags=facts.tags if facts is not None else None,
-            deps=None if props.parent_key is None else [props.parent_key],
+            deps=None if props.parent_key is None else [_dependency_on(props.parent_key)],
             metadata=metadata,
             skippable=True,
         )
@@ -177,6 +177,12 @@ def _origin_of(field: ObjectField) -> str | None:
     if not renamed and not retyped:
         return None
     return f"From {name} ({kind.lower()})." if kind else f"From {name}."
+
+
+@lru_cache(maxsize=4096)
+def _dependency_on(parent_key: dg.AssetKey) -> dg.AssetDep:
+    """What every child of a parent depends on."""
+    return dg.AssetDep(parent_key)
 
 
 @lru_cache(maxsize=4096)
