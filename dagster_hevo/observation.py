@@ -123,6 +123,7 @@ class Tick:
             self.instance, self.client, include_checks=self.settings.include_checks
         )
         self._in_flight = 1
+        self._began = 0.0
         self._is_cut_short = False
 
     @property
@@ -136,13 +137,13 @@ class Tick:
         Returns:
             The cursor for the next tick; ``events`` and ``recorded`` hold what was found.
         """
-        began = self.now()
-        cursor = cursor.following(self.followed, began)
+        self._began = self.now()
+        cursor = cursor.following(self.followed, self._began)
         search = RunSearch(
             self.instance,
             self.followed,
             self.now,
-            began + self.settings.most_seconds * SEARCH_SHARE,
+            self._began + self.settings.most_seconds * SEARCH_SHARE,
         )
         cursor, is_complete = search.advance(cursor)
         if not is_complete:
@@ -202,7 +203,9 @@ class Tick:
             else:
                 looks[pipeline_id] = look
                 come = (before.jobs or JobCursor()).still_to_come(look.jobs)
-                to_record += sum(job.is_terminal and not before.is_past(job) for job in come)
+                to_record += sum(
+                    job.is_terminal and not before.is_past(job, self._began) for job in come
+                )
         return cursor
 
     def _due(self, cursor: SensorCursor) -> list[int]:
@@ -267,7 +270,7 @@ class Tick:
         come = known.still_to_come(look.jobs)
         for job in come:
             since = before.held.get(job.job_id, now)
-            is_past = job.is_terminal and before.is_past(job)
+            is_past = job.is_terminal and before.is_past(job, self._began)
             if is_past and not owners.is_ours(pipeline_id, job):
                 settled.add(job.job_id)
                 continue

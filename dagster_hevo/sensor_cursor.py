@@ -44,15 +44,22 @@ class PipelineCursor:
     held: Mapping[str, float] = field(default_factory=dict[str, float])
     since: float | None = None
 
-    def is_past(self, job: Job) -> bool:
+    def is_past(self, job: Job, tick_began: float) -> bool:
         """Whether a job was made before the pipeline was followed, as far as one can know.
 
-        The moments are of two clocks. Where they differ, a job of just before is recorded as well,
-        which is as true.
+        What the tick that begins to follow a pipeline sees of it is past, whatever the clocks say.
+        Where the first look came later, Hevo's time of the job is held against this machine's: if
+        they differ, a job of just before is recorded as well, which is as true.
+
+        Args:
+            job: A job that the first look shows.
+            tick_began: When the tick of that look began, in seconds since the epoch.
         """
         if self.jobs is not None:
             return False
-        return job.created_ts is None or self.since is None or job.created_ts < self.since * 1000
+        if self.since is None or self.since >= tick_began or job.created_ts is None:
+            return True
+        return job.created_ts < self.since * 1000
 
     def without_job(self, job_id: str) -> PipelineCursor:
         """The same after somebody else recorded a job."""

@@ -54,9 +54,10 @@ def build_hevo_job_sensor(
 ) -> dg.SensorDefinition:
     """Make a sensor that records the jobs which Hevo ran without this Dagster.
 
-    Its first tick takes the newest job of each pipeline as its start and records nothing older. A
-    job that a run of this Dagster waits for is left to that run; one that a run started without
-    waiting (``wait_for_completion=False``) is recorded here when it ends.
+    Its first tick takes the newest job of each pipeline as its start and records nothing older; of
+    a pipeline that this tick cannot reach, jobs made before the first look are recorded. A job that
+    a run of this Dagster waits for is left to that run; one that a run started without waiting
+    (``wait_for_completion=False``) is recorded here when it ends.
 
     Args:
         workspace: The account.

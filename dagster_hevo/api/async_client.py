@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from dagster_hevo.api.client import HevoClient
+from dagster_hevo.api.errors import HevoConfigurationError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +61,9 @@ class AsyncHevoClient:
             ``settings``.
         settings: What ``HevoClient`` takes, where no client is given.
 
+    Raises:
+        HevoConfigurationError: Both are given.
+
     Example:
         ::
 
@@ -70,6 +74,11 @@ class AsyncHevoClient:
     """
 
     def __init__(self, client: HevoClient | None = None, **settings: Any) -> None:
+        if client is not None and settings:
+            raise HevoConfigurationError(
+                f"AsyncHevoClient got {', '.join(sorted(settings))} beside a client, which has its "
+                "own. Give either a client or settings."
+            )
         self.client = client if client is not None else HevoClient(**settings)
 
     def __repr__(self) -> str:

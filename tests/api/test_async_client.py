@@ -144,3 +144,8 @@ def test_it_is_made_of_settings_and_closes_what_it_made(serve):
 
 def test_lists_of_the_other_client_are_plain_iterators(connect):
     assert isinstance(connect("http://127.0.0.1:9").list_pipelines(), Iterator)
+
+
+def test_a_client_and_settings_of_another_are_refused(connect):
+    with pytest.raises(HevoConfigurationError, match="timeout"):
+        AsyncHevoClient(connect("http://127.0.0.1:9"), timeout=3)

@@ -7,6 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.cursor import JobCursor
 from dagster_hevo.sensor_cursor import FORGOTTEN_AFTER, LeftWish, PipelineCursor, SensorCursor
 
@@ -46,6 +47,20 @@ CURSORS = st.builds(
 @given(CURSORS)
 def test_a_cursor_reads_back_as_it_was_written(cursor):
     assert SensorCursor.from_text(cursor.to_text()) == cursor
+
+
+def made_at(seconds: float) -> Job:
+    return Job(job_id="job", status="COMPLETED", created_ts=int(seconds * 1000))
+
+
+def test_what_the_tick_sees_that_begins_to_follow_is_past_whatever_hevos_clock_says():
+    assert PipelineCursor(since=1000.0).is_past(made_at(9000), tick_began=1000.0)
+
+
+def test_what_was_made_between_the_beginning_and_a_later_first_look_is_new():
+    following = PipelineCursor(since=1000.0)
+    assert following.is_past(made_at(900), tick_began=1300.0)
+    assert not following.is_past(made_at(1100), tick_began=1300.0)
 
 
 def test_what_is_due_now_is_due_when_it_is_read_back_at_once():
