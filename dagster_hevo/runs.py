@@ -7,7 +7,7 @@ and its errors become failures that a person can act on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -27,6 +27,7 @@ from dagster_hevo.jobs.life import JobLife
 from dagster_hevo.jobs.outcome import ObjectIndex, judge_job
 from dagster_hevo.jobs.plan import IfJobRunning, SyncPlan, plan_sync
 from dagster_hevo.run_ledger import RunLedger
+from dagster_hevo.sensor_switch import JOB_SENSORS, warning_without_sensor
 
 if TYPE_CHECKING:
     from dagster_hevo.resources import HevoResource
@@ -93,9 +94,6 @@ def _materialize(
             f"Not waiting for job {started.job.job_id} of pipeline {pipeline_id} "
             "(wait_for_completion is false): the job sensor records its outcome."
         )
-        # Here, since the sensors are built of the assets, which are materialized here.
-        from dagster_hevo.sensors import JOB_SENSORS
-
         warning = warning_without_sensor(context.instance, JOB_SENSORS)
         if warning is not None:
             context.log.warning(warning)
@@ -109,40 +107,6 @@ def _materialize(
     life.close()
     if failure is not None:
         raise failure
-
-
-def warning_without_sensor(
-    instance: dg.DagsterInstance, sensors: Mapping[str, dg.DefaultSensorStatus]
-) -> str | None:
-    """What to tell where no job sensor is on, so that nobody records a job that is not waited for.
-
-    Args:
-        instance: The Dagster instance, which knows which sensors were switched on or off.
-        sensors: The job sensors of the code location, and whether each runs by default.
-
-    Returns:
-        The sentence; None where a sensor is on, or the instance does not tell.
-    """
-    if not sensors:
-        return (
-            "No job sensor was built in this code location: nobody records the outcome. Add "
-            "build_hevo_job_sensor to its definitions."
-        )
-    try:
-        states = {state.name: state.status.value for state in instance.all_instigator_state()}
-    except Exception as error:  # noqa: BLE001 (not worth a run that has done its work)
-        return f"Whether the job sensor is on could not be found out: {error}"
-    for name, default in sensors.items():
-        # A sensor that nobody has switched yet, or that follows the code, is on by its default.
-        by_default = default is dg.DefaultSensorStatus.RUNNING
-        state = states.get(name)
-        if state == "RUNNING" or (by_default and state != "STOPPED"):
-            return None
-    names = ", ".join(sorted(sensors))
-    return (
-        f"The job sensor ({names}) is off: nobody records the outcome until it is switched on. "
-        "Switch it on under Automation in Dagster's web UI."
-    )
 
 
 def life_in_step(

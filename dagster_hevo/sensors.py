@@ -15,6 +15,7 @@ from dagster_hevo.api.models import Pipeline
 from dagster_hevo.assets import load_state
 from dagster_hevo.events import ObjectAsset
 from dagster_hevo.resources import HevoResource
+from dagster_hevo.sensor_switch import JOB_SENSORS
 from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.translator import DagsterHevoTranslator
 from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector
@@ -27,10 +28,6 @@ TICK_SECONDS = 40.0
 BUDGET_SHARE = 0.5
 UNLIMITED_REQUESTS = 1000
 REQUEST_TIMEOUT = 6.0
-
-# The job sensors of the code location that this process has loaded, and whether each runs unless
-# it was switched off: a step that does not wait says whether anybody records its outcome.
-JOB_SENSORS: dict[str, dg.DefaultSensorStatus] = {}
 
 # What time it is for the sensors of this process, in seconds since the epoch.
 CLOCK: Callable[[], float] = time.time

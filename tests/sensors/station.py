@@ -20,7 +20,7 @@ from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.ledger import Mark, Note, NoteKind
 from dagster_hevo.run_ledger import RunLedger, notes_of_run
 from dagster_hevo.sandbox import HevoSandbox, Scenario
-from dagster_hevo.sensors import JOB_SENSORS
+from dagster_hevo.sensor_switch import JOB_SENSORS
 
 STEP = "a_step"
 AT_ONCE: dict[str, Any] = {

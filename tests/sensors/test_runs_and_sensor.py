@@ -207,7 +207,7 @@ def test_the_step_says_when_the_sensor_is_off(station):
 
 
 def test_the_step_says_when_there_is_no_sensor(station):
-    from dagster_hevo.sensors import JOB_SENSORS
+    from dagster_hevo.sensor_switch import JOB_SENSORS
 
     place = station()
     JOB_SENSORS.clear()
