@@ -135,7 +135,7 @@ def test_a_pipeline_is_launched_and_its_job_and_failing_check_are_read(
     page.open("/locations/__repository__@example_project/asset-groups/front")
     page.shows("conversations")
     page.picture("front-graph")
-    page.open("/assets/front/conversations")
+    page.open("/assets/front/comments")
     page.click("Materialize")
     page.until(
         "the run",
@@ -144,7 +144,7 @@ def test_a_pipeline_is_launched_and_its_job_and_failing_check_are_read(
     page.until("the job's end", lambda: _ended(hevo))
     job = hevo.jobs(203)[-1]
 
-    page.open("/assets/front/conversations?view=events")
+    page.open("/assets/front/comments?view=events")
     page.shows("Materialized")
     page.shows(job.job_id)
     page.picture("asset-events")
@@ -154,8 +154,11 @@ def test_a_pipeline_is_launched_and_its_job_and_failing_check_are_read(
     page.shows("events loaded")
     page.picture("run")
 
-    page.open("/assets/front/comments/?view=checks")
-    page.shows("hevo_job")
+    page.open("/assets/front/comments?view=checks")
+    page.shows("Evaluation result")
+    page.until("the failed check", lambda: "Not evaluated" not in page.text)
+    page.shows("Failed")
+    page.shows(job.job_id)
     page.picture("failing-check")
 
 
