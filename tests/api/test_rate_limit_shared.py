@@ -235,7 +235,8 @@ def test_a_budget_works_before_and_after_a_fork(tmp_path: Path) -> None:
 def test_a_server_that_is_not_there_costs_one_warning_without_password(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    budget = own_budget(url, "absent")
+    # A user of its own: the budget that stands in is shared by all of this process.
+    budget = own_budget(url, f"absent at {url}")
     assert sum(budget.acquire(timeout=0) for _ in range(101)) == 100
     (record,) = caplog.records
     assert "127.0.0.1:1/none" in record.message
