@@ -24,7 +24,6 @@ from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps, grou
 from dagster_hevo.workspace import (
     HevoWorkspaceData,
     PipelineSelector,
-    PipelineWithObjects,
     no_collection,
 )
 
@@ -68,13 +67,13 @@ def load_hevo_asset_specs(
     account_specs = AccountSpecs(
         translator, _facts_of(workspace, freshness_from_schedule, include_source_lineage)
     )
-    account = load_state(
-        workspace,
+    wanted = Wanted(
         pipeline_selector_fn,
-        columns=include_column_metadata,
         strict=strict,
+        include_columns=include_column_metadata,
         on_loaded=account_specs.make_early,
     )
+    account = load_state(workspace, wanted)
     specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
     return [*specs, *account_specs.sources(account, specs)]
 
@@ -125,7 +124,8 @@ def hevo_assets(
         HevoNotFoundError: There is no such pipeline in this account.
         HevoConfigurationError: It has no active object, or two objects have one key.
     """
-    account = load_state(workspace, pipeline_id=pipeline_id, columns=include_column_metadata)
+    wanted = Wanted(pipeline_id=pipeline_id, include_columns=include_column_metadata)
+    account = load_state(workspace, wanted)
     facts = _facts_of(workspace, freshness_from_schedule, include_source_lineage)
     found = AccountSpecs(translator, facts).by_pipeline(account)
     if not found or not found[0][1]:
@@ -191,13 +191,13 @@ def build_hevo_assets_definitions(
     account_specs = AccountSpecs(
         translator, _facts_of(workspace, freshness_from_schedule, include_source_lineage)
     )
-    account = load_state(
-        workspace,
+    wanted = Wanted(
         pipeline_selector_fn,
-        columns=include_column_metadata,
         strict=strict,
+        include_columns=include_column_metadata,
         on_loaded=account_specs.make_early,
     )
+    account = load_state(workspace, wanted)
 
     def make_step() -> Callable[..., Any]:
         def materialize(context: AssetExecutionContext, hevo: HevoResource, config: Any) -> Any:
@@ -301,26 +301,8 @@ def step_name(props: HevoObjectProps) -> str:
     return f"hevo_{group_name_of(props.pipeline.name)}_{props.pipeline.id}"
 
 
-def load_state(
-    workspace: HevoResource,
-    selector: PipelineSelector | None = None,
-    *,
-    pipeline_id: int | None = None,
-    columns: bool = False,
-    strict: bool = False,
-    on_loaded: Callable[[PipelineWithObjects], object] | None = None,
-) -> HevoWorkspaceData:
-    """The account's pipelines: asked for when the location first loads, remembered after that.
-
-    Args:
-        workspace: The account.
-        selector: Which pipelines to take; default all.
-        pipeline_id: Only this pipeline.
-        columns: Whether to read the columns too.
-        strict: Whether one pipeline that fails to load fails all.
-        on_loaded: Called with each pipeline that Hevo was asked for, while others still load.
-    """
-    wanted = Wanted(selector, pipeline_id, strict, columns, on_loaded)
+def load_state(workspace: HevoResource, wanted: Wanted) -> HevoWorkspaceData:
+    """The account's pipelines: asked for when the location first loads, remembered after that."""
     key = workspace.state_key
     state = remembered_state(key)
     if state is not None:

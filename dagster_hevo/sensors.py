@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.models import Pipeline
 from dagster_hevo.assets import load_state
 from dagster_hevo.events import ObjectAsset
@@ -78,7 +79,7 @@ def build_hevo_job_sensor(
         HevoError: Hevo could not be asked when the code location was first loaded.
     """
     if account is None:
-        account = load_state(workspace, pipeline_selector_fn)
+        account = load_state(workspace, Wanted(pipeline_selector_fn))
     followed_assets = [
         (props.pipeline, tuple(asset for asset in map(ObjectAsset.of, specs) if asset is not None))
         for props, specs in AccountSpecs(translator).by_pipeline(

@@ -325,7 +325,7 @@ def test_no_key_is_told_by_any_failed_connection(serve, connect):
 )
 def test_a_source_password_that_was_sent_is_never_told(serve, connect, echo, config):
     hevo = connect(serve(echo(PASSWORD)), retry_limit=1)
-    call = lambda: hevo.update_pipeline_sources(7, config)  # noqa: E731
+    call = lambda: hevo.update_pipeline_sources(7, config)  # noqa: E731 (named for the error)
     try:
         told = repr(call())
     except HevoError as error:
