@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from dagster_hevo.sandbox.behaviour import Behaviour
     from dagster_hevo.sandbox.clock import SandboxClock
     from dagster_hevo.sandbox.faults import Fault, FaultBook, FaultKind
-    from dagster_hevo.sandbox.pipelines import Trigger
     from dagster_hevo.sandbox.request_log import SeenRequest
     from dagster_hevo.sandbox.scenario import (
         AccountScenario,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from dagster_hevo.sandbox.seen_job import SeenJob
     from dagster_hevo.sandbox.server import HevoSandbox, serve
     from dagster_hevo.sandbox.serving import SandboxPortError
+    from dagster_hevo.sandbox.triggers import Trigger
 
 __all__ = [
     "AccountScenario",
@@ -64,7 +64,6 @@ _HOMES = {
     "clock": ("SandboxClock",),
     "faults": ("Fault", "FaultBook", "FaultKind"),
     "request_log": ("SeenRequest",),
-    "pipelines": ("Trigger",),
     "scenario": (
         "AccountScenario",
         "FieldScenario",
@@ -78,6 +77,7 @@ _HOMES = {
     "seen_job": ("SeenJob",),
     "server": ("HevoSandbox", "serve"),
     "serving": ("SandboxPortError",),
+    "triggers": ("Trigger",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The local Hevo's account: all pipelines behind one lock, moved on to the present when looked at.
+"""The local Hevo's account: all pipelines behind one lock, moved on to the present when read.
 
 HTTP is elsewhere (`app.py`, `gate.py`); what one pipeline does is in `pipelines.py`. Rows are
 written outside the lock, so that a warehouse that somebody reads never holds up an answer.
@@ -6,6 +6,7 @@ written outside the lock, so that a warehouse that somebody reads never holds up
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,12 +14,15 @@ from dataclasses import dataclass
 
 import duckdb
 
+from dagster_hevo.sandbox.behaviour import Behaviour
 from dagster_hevo.sandbox.clock import SandboxClock
 from dagster_hevo.sandbox.jobs import JobRun, ObjectRun
 from dagster_hevo.sandbox.pipelines import PipelineState
 from dagster_hevo.sandbox.rows import RowMaker
 from dagster_hevo.sandbox.scenario import Scenario, UserScenario
 from dagster_hevo.sandbox.warehouse import Load, Warehouse, WarehouseBusyError
+
+_PIPELINE_PATH = re.compile(r"/api/v1/pipelines/([0-9]{1,18})(?:/|$)")
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,11 @@ class Account:
     Args:
         scenario: What it starts with.
         clock: The time it lives in.
-        users: Who may ask, besides the scenario's own users.
+        users: Who may send requests, besides the scenario's own users.
         warehouse: Where jobs load to; none: they load nowhere.
+
+    Attributes:
+        behaviour: The traits of answers that are about no single pipeline.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Account:
         warehouse: Warehouse | None = None,
     ) -> None:
         self.scenario = scenario
+        self.behaviour = scenario.behaviour
         self.clock = clock
         self.warehouse = warehouse
         self.users = {user.api_key: user for user in (*scenario.account.users, *users)}
@@ -92,6 +100,39 @@ class Account:
             for pipeline in self.pipelines.values():
                 pipeline.advance(now)
             yield list(self.pipelines.values()), now
+
+    @contextmanager
+    def running_job(
+        self, job_id: str
+    ) -> Generator[tuple[PipelineState, JobRun, float], None, None]:
+        """A running job and its pipeline as they are now, for as long as the block lasts.
+
+        Raises:
+            KeyError: No such job runs.
+        """
+        with self.all_pipelines() as (pipelines, now):
+            for pipeline in pipelines:
+                for job in pipeline.running:
+                    if job.job_id == job_id:
+                        yield pipeline, job, now
+                        return
+        raise KeyError(f"no job {job_id} is running")
+
+    def behaviour_at(self, path: str) -> Behaviour:
+        """The traits that hold for a request: those of the pipeline that its path names."""
+        named = _PIPELINE_PATH.match(path)
+        with self.lock:
+            pipeline = self.pipelines.get(int(named[1])) if named else None
+            return self.behaviour if pipeline is None else pipeline.behaviour
+
+    def change_behaviour(self, pipeline_id: int | None, changes: Behaviour) -> None:
+        """Change the traits of one pipeline, or of all and of the account, from now on."""
+        with self.all_pipelines() as (pipelines, _):
+            if pipeline_id is None:
+                self.behaviour = self.behaviour.overridden(changes)
+            for pipeline in pipelines:
+                if pipeline_id in (None, pipeline.id):
+                    pipeline.behaviour = pipeline.behaviour.overridden(changes)
 
     def catch_up(self) -> None:
         """Let everything happen up to now and write all rows that are due."""

@@ -1,16 +1,14 @@
-"""How the local Hevo's state looks in answers: JSON bodies and pages.
+"""How the local Hevo's pipelines, objects and jobs look in answers, as JSON bodies.
 
-Only shapes live here; the routes are in `app.py`. A property that does not apply is left out.
+The routes are in `app.py`, pages in `pages.py` and `job_list.py`. A property that does not apply
+is left out.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID, uuid5
 
 from dagster_hevo.sandbox.clock import SandboxClock
 from dagster_hevo.sandbox.jobs import JobRun, ObjectProgress
@@ -19,62 +17,24 @@ from dagster_hevo.sandbox.rows import RowMaker, warehouse_type
 from dagster_hevo.sandbox.scenario import Behaviour
 
 Json = dict[str, Any]
-T = TypeVar("T")
-LARGEST_PAGE = 100
-
-
-class BadPageError(Exception):
-    """A `limit` or `cursor` that no page answers to."""
-
-
-def page_of(
-    entries: Sequence[T],
-    identity: Callable[[T], str],
-    *,
-    limit: str | None,
-    cursor: str | None,
-    default_limit: int,
-) -> tuple[Sequence[T], str | None]:
-    """A page and the cursor of the next one.
-
-    A cursor names the last entry seen, so new entries before it shift nothing.
-
-    Raises:
-        BadPageError: The limit is no number from 1 on, or the cursor is none of ours.
-    """
-    size = default_limit
-    if limit is not None:
-        if not limit.isdigit() or int(limit) < 1:
-            raise BadPageError(f"limit must be a number from 1 to {LARGEST_PAGE}: {limit!r}")
-        size = min(int(limit), LARGEST_PAGE)
-    start = 0
-    if cursor:
-        last = _read_cursor(cursor)
-        start = 1 + next(
-            (place for place, entry in enumerate(entries) if identity(entry) == last), -2
-        )
-        if start < 0:
-            raise BadPageError(f"cursor is not valid: {cursor!r}")
-    page = entries[start : start + size]
-    more = start + size < len(entries)
-    return page, _write_cursor(identity(page[-1])) if more else None
-
-
-def page_body(entries: Sequence[Json], next_cursor: str | None) -> Json:
-    """A page as JSON."""
-    return {"data": list(entries), "has_more": next_cursor is not None, "next_cursor": next_cursor}
+_COUNTS = (
+    "events_ingested",
+    "events_loaded",
+    "events_failed",
+    "objects_success",
+    "objects_queued",
+    "objects_skipped",
+    "objects_failed",
+)
 
 
 def pipeline_body(pipeline: PipelineState, clock: SandboxClock) -> Json:
     """A pipeline as JSON; `source.config` holds its fake passwords."""
     scenario = pipeline.scenario
-    name = scenario.source.name or f"{scenario.name} source"
     schedule: Json = {"sync_type": pipeline.sync_type}
     if pipeline.frequency_minutes is not None:
         schedule["frequency_minutes"] = round(pipeline.frequency_minutes)
-    policy: Json = {"object_failure_level": scenario.failure_policy.object_failure_level}
-    if scenario.failure_policy.object_failure_threshold is not None:
-        policy["object_failure_threshold"] = scenario.failure_policy.object_failure_threshold
+    policy = scenario.failure_policy
     alert: Json = {"enabled": scenario.latency_alert_minutes is not None}
     if scenario.latency_alert_minutes is not None:
         alert["threshold_minutes"] = scenario.latency_alert_minutes
@@ -83,28 +43,30 @@ def pipeline_body(pipeline: PipelineState, clock: SandboxClock) -> Json:
         "name": scenario.name,
         "status": pipeline.status,
         "source": {
-            "name": name,
+            "name": pipeline.source_name,
             "connector_id": scenario.source.connector_id or f"source-{pipeline.id}",
             "source_type": scenario.source.source_type,
             "config": pipeline.source_config,
         },
         "destination": {**scenario.destination.model_dump(), "status": "ACTIVE"},
-        "destination_prefix": scenario.destination_prefix,
+        "destination_prefix": scenario.destination_prefix or scenario.schema_in_warehouse,
         "replication_type": scenario.replication_type,
         "load_mode": scenario.load_mode,
         "schema_evolution": scenario.schema_evolution,
         "schedule": schedule,
-        "failure_handling_policy": policy,
+        "failure_handling_policy": {
+            "object_failure_level": policy.object_failure_level,
+            "object_failure_threshold": policy.object_failure_threshold or 0,
+        },
         "source_schema_status": {
-            "status": "REFRESHED",
+            "status": "SYNCED",
             "refreshed_ts": clock.told_ms(pipeline.schema_refreshed),
         },
         "latency_alert": alert,
-        "created_by_email": "owner@example.com",
+        "created_by_email": pipeline.created_by,
         "updated_by_email": pipeline.updated_by,
         "created_ts": clock.told_ms(pipeline.created),
         "updated_ts": clock.told_ms(pipeline.updated),
-        **pipeline.changes,
     }
     optional = {"latency_alert", "destination_prefix", "source_schema_status", "schedule"}
     return _without(body, set() if pipeline.behaviour.optional_fields else optional)
@@ -137,35 +99,40 @@ def object_body(pipeline: PipelineState, state: ObjectState, *, alone: bool = Fa
     return _without(body, set() if pipeline.behaviour.optional_fields else optional)
 
 
-def job_body(job: JobRun, behaviour: Behaviour, clock: SandboxClock, now: float) -> Json:
-    """A job as JSON, as it is at that moment."""
+def job_body(pipeline: PipelineState, job: JobRun, clock: SandboxClock, now: float) -> Json:
+    """A job as JSON, as it is at that moment. Times are integers in milliseconds."""
+    behaviour = pipeline.behaviour
     objects = job.progress(now)
-    finished = job.ended_at is not None
-    counts = {
-        "events_ingested": sum(entry.ingested for entry in objects),
-        "events_loaded": sum(entry.loaded for entry in objects),
-        "events_failed": sum(entry.failed for entry in objects),
-        "objects_success": sum(entry.is_success for entry in objects),
-        "objects_queued": sum(entry.is_waiting for entry in objects),
-        "objects_skipped": sum(
-            not (entry.is_success or entry.is_waiting or entry.is_failed) for entry in objects
-        ),
-        "objects_failed": sum(entry.is_failed for entry in objects),
-    }
+    counts = (
+        sum(entry.ingested for entry in objects),
+        sum(entry.loaded for entry in objects),
+        sum(entry.failed for entry in objects),
+        sum(entry.is_success for entry in objects),
+        sum(entry.is_waiting for entry in objects),
+        sum(not (entry.is_success or entry.is_waiting or entry.is_failed) for entry in objects),
+        sum(entry.is_failed for entry in objects),
+    )
     updated = job.updated(now)
+    duration = round((updated - job.created) * 1000)
     body: Json = {
         "job_id": job.job_id,
         "type": job.type,
         "status": spelt(job.status(now), behaviour),
         "created_ts": clock.told_ms(job.created),
         "updated_ts": clock.told_ms(updated),
-        **counts,
-        "duration": round((updated - job.created) * 1000),
+        **dict(zip(_COUNTS, counts, strict=True)),
+        "duration": duration,
     }
-    if finished and counts["events_loaded"] and behaviour.optional_fields:
-        latency = round((updated - job.created) * 1000)
-        body |= {"min_latency": latency // 4, "max_latency": latency, "mean_latency": latency / 2}
-        body |= {"billable_events": counts["events_loaded"], "non_billable_events": 0}
+    if behaviour.optional_fields:
+        body |= {
+            "min_latency": duration // 4,
+            "max_latency": duration,
+            "mean_latency": duration // 2,
+            "billable_events": body["events_loaded"],
+            "non_billable_events": 0,
+        }
+    if behaviour.odd_job_values and job is next(iter(pipeline.listed_jobs(now)), None):
+        return _with_odd_values(body)
     return body
 
 
@@ -182,44 +149,40 @@ def job_objects(
     }[behaviour.job_objects]
     if told_from is None or now < told_from:
         return []
+    entries = job.progress(now)
+    listed = entries[: max(0, len(entries) - behaviour.job_objects_leave_out)]
     return [
         (state, entry)
-        for entry in job.progress(now)
+        for entry in listed
         if (state := pipeline.objects[entry.object_id]).scenario.mentioned
     ]
 
 
 def job_object_body(pipeline: PipelineState, state: ObjectState, entry: ObjectProgress) -> Json:
     """What a job did with one object, as JSON."""
+    behaviour = pipeline.behaviour
+    name, schema = state.scenario.name, pipeline.scenario.schema_in_warehouse
     body: Json = {
-        "object_name": state.scenario.name,
-        "status": spelt(entry.status, pipeline.behaviour),
+        "object_name": {"bare": name, "qualified": f"{schema}.{name}", "none": None}[
+            behaviour.job_object_names
+        ],
+        "status": spelt(entry.status, behaviour),
         "rows_processed": entry.loaded,
         "rows_failed": entry.failed,
     }
-    if pipeline.behaviour.job_object_fields == "full":
+    if behaviour.job_object_fields == "full":
         body |= {
-            "object_id": state.object_id,
-            "source_namespace": {
-                "k0": state.scenario.name,
-                "k1": pipeline.scenario.schema_in_warehouse,
-            },
+            "object_id": {
+                "own": state.object_id,
+                "other": str(uuid5(UUID(int=pipeline.id), state.object_id)),
+                "none": None,
+            }[behaviour.job_object_ids],
+            "source_namespace": {"k0": name, "k1": schema},
             "events_ingested": entry.ingested,
             "events_loaded": entry.loaded,
             "events_failed": entry.failed,
         }
-    return body
-
-
-def jobs_in_order(pipeline: PipelineState, now: float) -> list[JobRun]:
-    """The jobs that the API knows of by now, in the order that the behaviour asks for."""
-    jobs = [job for job in pipeline.jobs if job.is_listed(now)]
-    order = pipeline.behaviour.job_order
-    if order == "newest":
-        jobs.reverse()
-    elif order == "shuffled":
-        jobs.sort(key=lambda job: hashlib.md5(job.job_id.encode()).digest())
-    return jobs
+    return _without(body)
 
 
 def spelt(status: str, behaviour: Behaviour) -> str:
@@ -255,12 +218,13 @@ def _without(body: Json, names: set[str] | None = None) -> Json:
     }
 
 
-def _write_cursor(identity: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps({"after": identity}).encode()).decode()
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        return str(json.loads(base64.urlsafe_b64decode(cursor.encode()))["after"])
-    except (binascii.Error, ValueError, KeyError, TypeError) as unreadable:
-        raise BadPageError(f"cursor is not valid: {cursor!r}") from unreadable
+def _with_odd_values(body: Json) -> Json:
+    created = datetime.fromtimestamp(body["created_ts"] / 1000, timezone.utc)
+    return {
+        **body,
+        **{name: -1 - body[name] for name in _COUNTS},
+        "status": None,
+        "created_ts": created.isoformat(),
+        "duration": body["duration"] + 0.5,
+        "shard": {"zone": None, "replicas": [1, 2]},
+    }

@@ -1,7 +1,7 @@
 """The routes of the local Hevo: every endpoint of the Edge API, answered from the account.
 
-Keys, limits, faults and the record of requests are in `gate.py`, through which every request
-comes first; the shapes of answers are in `answers.py`.
+Keys, limits, faults and the record of requests are in `gate.py`, which every request passes
+first. Bodies of requests are in `request_bodies.py`, bodies of answers in `answers.py`.
 """
 
 # The router holds on to the routes; nothing else calls them.
@@ -12,61 +12,52 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, ValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from dagster_hevo.api.enums import ResyncMode
 from dagster_hevo.sandbox import answers
 from dagster_hevo.sandbox.account import Account
 from dagster_hevo.sandbox.answers import Json
+from dagster_hevo.sandbox.job_list import page_of_jobs
 from dagster_hevo.sandbox.jobs import JobRun
-from dagster_hevo.sandbox.pipelines import ObjectState, PipelineState, Trigger
-
-_UNCHANGEABLE = frozenset({"id", "status", "source", "destination", "created_ts", "updated_ts"})
+from dagster_hevo.sandbox.objects import ObjectState
+from dagster_hevo.sandbox.pages import BadPageError, PageQuery, page_of
+from dagster_hevo.sandbox.pipelines import PipelineState
+from dagster_hevo.sandbox.request_bodies import (
+    Body,
+    DisableBody,
+    PipelineChanges,
+    ResyncBody,
+    ResyncObjectsBody,
+    SourceBody,
+)
+from dagster_hevo.sandbox.triggers import Trigger, TriggerRequest
 
 
 class Refusal(Exception):
-    """An answer that says no: a status and the message of its JSON body."""
+    """An answer that says no: a status and a message, in JSON or, where stated, as plain text."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(
+        self, status: int, message: str, *, error: str | None = None, as_text: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-
-
-class Body(BaseModel):
-    """A request's body; like Hevo, the sandbox ignores what it does not know."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class ResyncBody(Body):
-    resync_mode: ResyncMode = ResyncMode.EVOLVE_AND_MERGE
-    drop_and_load: bool | None = None
+        self.error = error
+        self.as_text = as_text
 
     @property
-    def drops(self) -> bool:
-        """Whether tables are dropped; the older form wins, since only old clients send it."""
-        if self.drop_and_load is not None:
-            return self.drop_and_load
-        return self.resync_mode is ResyncMode.DROP_AND_LOAD
-
-
-class ResyncObjectsBody(Body):
-    object_ids: tuple[str, ...] = ()
-    drop_and_load: bool = False
-
-
-class DisableBody(Body):
-    cancel_active_jobs: bool = False
-
-
-class SourceBody(Body):
-    config: dict[str, Any]
+    def answer(self) -> Response:
+        """The answer."""
+        if self.as_text:
+            return PlainTextResponse(self.message, self.status)
+        error = {} if self.error is None else {"error": self.error}
+        return JSONResponse({**error, "message": self.message}, self.status)
 
 
 B = TypeVar("B", bound=Body)
@@ -84,7 +75,7 @@ def build_app(account: Account) -> FastAPI:
 
 async def _refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
-    return JSONResponse({"message": refusal.message}, refusal.status)
+    return refusal.answer
 
 
 async def _no_route(request: Request, problem: Exception) -> Response:
@@ -97,7 +88,25 @@ async def _no_route(request: Request, problem: Exception) -> Response:
 def _routes(account: Account) -> APIRouter:
     router = APIRouter()
     clock = account.clock
-    page_size = account.scenario.account.page_size
+    default_entries = account.scenario.account.page_size
+
+    def page(
+        entries: Sequence[T],
+        identity: Callable[[T], str],
+        as_json: Callable[[T], Json],
+        query: PageQuery,
+    ) -> Response:
+        try:
+            found_page = page_of(
+                entries,
+                identity,
+                as_json,
+                size=query.entries(default_entries),
+                begins_after=query.begins_after,
+            )
+        except BadPageError as bad:
+            raise Refusal(400, str(bad)) from bad
+        return _json(found_page.body)
 
     @contextmanager
     def found(pipeline_id: str) -> Generator[tuple[PipelineState, float], None, None]:
@@ -109,9 +118,11 @@ def _routes(account: Account) -> APIRouter:
     @router.get("")
     async def list_pipelines(limit: str | None = None, cursor: str | None = None) -> Response:
         with account.all_pipelines() as (pipelines, _):
-            page, after = _page(pipelines, lambda each: str(each.id), limit, cursor, page_size)
-            return _json(
-                answers.page_body([answers.pipeline_body(each, clock) for each in page], after)
+            return page(
+                pipelines,
+                lambda each: str(each.id),
+                lambda each: answers.pipeline_body(each, clock),
+                PageQuery(limit, cursor),
             )
 
     @router.get("/{pipeline_id}")
@@ -121,10 +132,9 @@ def _routes(account: Account) -> APIRouter:
 
     @router.patch("/{pipeline_id}")
     async def update_pipeline(pipeline_id: str, request: Request) -> Response:
-        changes = await _json_object(request)
+        changes = await _body(request, PipelineChanges)
         with found(pipeline_id) as (pipeline, now):
             _change(pipeline, changes, now)
-            pipeline.updated_by = "owner@example.com"
             return _json(answers.pipeline_body(pipeline, clock))
 
     @router.patch("/{pipeline_id}/sources")
@@ -137,32 +147,25 @@ def _routes(account: Account) -> APIRouter:
 
     @router.post("/{pipeline_id}/actions/sync-now")
     async def sync_now(pipeline_id: str, request: Request) -> Response:
+        wanted = TriggerRequest("sync-now", request.state.user)
         with found(pipeline_id) as (pipeline, now):
-            return _triggered(pipeline, pipeline.trigger("sync-now", now, user=request.state.user))
+            return _triggered(pipeline, pipeline.trigger(wanted, now))
 
     @router.post("/{pipeline_id}/actions/resync")
     async def resync(pipeline_id: str, request: Request) -> Response:
         body = await _body(request, ResyncBody)
+        wanted = TriggerRequest("resync", request.state.user, body.drops)
         with found(pipeline_id) as (pipeline, now):
-            return _triggered(
-                pipeline,
-                pipeline.trigger("resync", now, user=request.state.user, drop_and_load=body.drops),
-            )
+            return _triggered(pipeline, pipeline.trigger(wanted, now))
 
     @router.post("/{pipeline_id}/objects/actions/resync")
     async def resync_objects(pipeline_id: str, request: Request) -> Response:
         body = await _body(request, ResyncObjectsBody)
+        wanted = TriggerRequest(
+            "resync-objects", request.state.user, body.drop_and_load, body.object_ids
+        )
         with found(pipeline_id) as (pipeline, now):
-            return _triggered(
-                pipeline,
-                pipeline.trigger(
-                    "resync-objects",
-                    now,
-                    user=request.state.user,
-                    drop_and_load=body.drop_and_load,
-                    object_ids=body.object_ids,
-                ),
-            )
+            return _triggered(pipeline, pipeline.trigger(wanted, now))
 
     @router.post("/{pipeline_id}/actions/enable")
     async def enable(pipeline_id: str) -> Response:
@@ -182,16 +185,16 @@ def _routes(account: Account) -> APIRouter:
         pipeline_id: str, limit: str | None = None, cursor: str | None = None
     ) -> Response:
         with found(pipeline_id) as (pipeline, now):
-            jobs = answers.jobs_in_order(pipeline, now)
-            page, after = _page(jobs, lambda each: each.job_id, limit, cursor, page_size)
-            bodies = [answers.job_body(each, pipeline.behaviour, clock, now) for each in page]
-            return _json(answers.page_body(bodies, after))
+            try:
+                return _json(page_of_jobs(pipeline, PageQuery(limit, cursor), clock, now).body)
+            except BadPageError as bad:
+                raise Refusal(400, str(bad)) from bad
 
     @router.get("/{pipeline_id}/jobs/{job_id}")
     async def get_job(pipeline_id: str, job_id: str) -> Response:
         with found(pipeline_id) as (pipeline, now):
             job = _job(pipeline, job_id, now)
-            return _json(answers.job_body(job, pipeline.behaviour, clock, now))
+            return _json(answers.job_body(pipeline, job, clock, now))
 
     @router.post("/{pipeline_id}/jobs/{job_id}/actions/cancel")
     async def cancel_job(pipeline_id: str, job_id: str) -> Response:
@@ -207,20 +210,24 @@ def _routes(account: Account) -> APIRouter:
         pipeline_id: str, job_id: str, limit: str | None = None, cursor: str | None = None
     ) -> Response:
         with found(pipeline_id) as (pipeline, now):
-            told = answers.job_objects(pipeline, _job(pipeline, job_id, now), now)
-            page, after = _page(told, lambda each: each[0].object_id, limit, cursor, page_size)
-            bodies = [answers.job_object_body(pipeline, *each) for each in page]
-            return _json(answers.page_body(bodies, after))
+            return page(
+                answers.job_objects(pipeline, _job(pipeline, job_id, now), now),
+                lambda each: each[0].object_id,
+                lambda each: answers.job_object_body(pipeline, *each),
+                PageQuery(limit, cursor),
+            )
 
     @router.get("/{pipeline_id}/objects")
     async def list_objects(
         pipeline_id: str, limit: str | None = None, cursor: str | None = None
     ) -> Response:
         with found(pipeline_id) as (pipeline, _):
-            states = pipeline.visible_objects()
-            page, after = _page(states, lambda each: each.object_id, limit, cursor, page_size)
-            bodies = [answers.object_body(pipeline, each) for each in page]
-            return _json(answers.page_body(bodies, after))
+            return page(
+                pipeline.visible_objects(),
+                lambda each: each.object_id,
+                lambda each: answers.object_body(pipeline, each),
+                PageQuery(limit, cursor),
+            )
 
     @router.get("/{pipeline_id}/objects/{object_id}")
     async def get_object(pipeline_id: str, object_id: str) -> Response:
@@ -235,19 +242,6 @@ def _routes(account: Account) -> APIRouter:
             return _done(pipeline)
 
     return router
-
-
-def _page(
-    entries: Sequence[T],
-    identity: Callable[[T], str],
-    limit: str | None,
-    cursor: str | None,
-    size: int,
-) -> tuple[Sequence[T], str | None]:
-    try:
-        return answers.page_of(entries, identity, limit=limit, cursor=cursor, default_limit=size)
-    except answers.BadPageError as bad:
-        raise Refusal(400, str(bad)) from bad
 
 
 def _job(pipeline: PipelineState, job_id: str, now: float) -> JobRun:
@@ -265,35 +259,39 @@ def _object(pipeline: PipelineState, object_id: str) -> ObjectState:
 
 
 def _triggered(pipeline: PipelineState, trigger: Trigger) -> Response:
+    behaviour = pipeline.behaviour
     if trigger.result == "conflict":
-        status = 409 if pipeline.behaviour.on_conflict == 409 else 500
-        raise Refusal(status, trigger.message)
+        status = HTTPStatus(409 if behaviour.on_conflict == 409 else 500)
+        raise Refusal(
+            status, trigger.message, error=status.phrase, as_text=behaviour.conflict_as_text
+        )
     if trigger.result == "refused":
-        raise Refusal(pipeline.behaviour.refusal_status, trigger.message)
-    tells = pipeline.behaviour.resync_tells_job_id and trigger.action == "resync-objects"
-    if tells and trigger.job_id:
+        raise Refusal(behaviour.refusal_status, trigger.message)
+    if behaviour.resync_tells_job_id and trigger.action == "resync-objects" and trigger.job_id:
         return _json({"job_id": trigger.job_id})
+    if trigger.action == "sync-now":
+        return _done(
+            pipeline, {"message": "Sync triggered successfully", "pipeline_id": pipeline.id}
+        )
     return _done(pipeline)
 
 
-def _done(pipeline: PipelineState) -> Response:
+def _done(pipeline: PipelineState, body: Json | None = None) -> Response:
     if pipeline.behaviour.empty_answers:
         return Response(status_code=204)
-    return _json({"status": "SUCCESS"})
+    return _json(body or {"status": "SUCCESS"})
 
 
-def _change(pipeline: PipelineState, changes: Json, now: float) -> None:
-    kept = {name: value for name, value in changes.items() if name not in _UNCHANGEABLE}
-    schedule: Any = kept.pop("schedule", None)
-    if isinstance(schedule, dict):
-        stated = cast("Json", schedule)
+def _change(pipeline: PipelineState, changes: PipelineChanges, now: float) -> None:
+    schedule = changes.schedule
+    if schedule is not None:
+        states_frequency = "frequency_minutes" in schedule.model_fields_set
         pipeline.set_schedule(
-            stated.get("sync_type", pipeline.sync_type),
-            stated.get("frequency_minutes", pipeline.frequency_minutes),
+            schedule.sync_type or pipeline.sync_type,
+            schedule.frequency_minutes if states_frequency else pipeline.frequency_minutes,
             now,
         )
-    pipeline.changes.update(kept)
-    pipeline.updated = now
+    pipeline.reconfigure(changes.applied_to(pipeline.scenario), now)
 
 
 async def _body(request: Request, kind: type[B]) -> B:

@@ -1,6 +1,7 @@
-"""The TCP connections of the local Hevo, so that a fault can close one without an answer.
+"""The TCP connections of the local Hevo, so that a fault can close one or write to it directly.
 
-uvicorn keeps its transports to itself; a protocol of our own notes them by the client's address.
+uvicorn keeps its transports to itself; a protocol of our own notes them by the client's host and
+port.
 """
 
 from __future__ import annotations
@@ -27,9 +28,15 @@ class Connections:
 
     def cut(self, client: tuple[str, int] | None) -> None:
         """Close a client's connection; what was sent before still arrives."""
-        transport = self._open.get((client[0], client[1])) if client else None
+        transport = self._of(client)
         if transport is not None:
             transport.close()
+
+    def write(self, client: tuple[str, int] | None, data: bytes) -> None:
+        """Send bytes to a client as they are, past the HTTP server; none if it is gone."""
+        transport = self._of(client)
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def protocol(self) -> type[asyncio.Protocol]:
         """A protocol for uvicorn that notes its connections here."""
@@ -45,6 +52,9 @@ class Connections:
                 super().connection_lost(exc)
 
         return NotedProtocol
+
+    def _of(self, client: tuple[str, int] | None) -> asyncio.Transport | None:
+        return self._open.get((client[0], client[1])) if client else None
 
 
 def _client(transport: asyncio.Transport) -> tuple[str, int]:

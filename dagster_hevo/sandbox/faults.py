@@ -28,6 +28,8 @@ class FaultKind(str, Enum):
     HTML = "html"
     TRUNCATED_BODY = "truncated_body"
     CUT_JSON = "cut_json"
+    DRIP_HEADERS = "drip_headers"
+    DRIP_BODY = "drip_body"
     UNKNOWN_VALUES = "unknown_values"
     UNKNOWN_FIELDS = "unknown_fields"
     MISSING_FIELDS = "missing_fields"
@@ -56,8 +58,8 @@ class Fault:
         skip: How many matching requests it lets pass first.
         probability: Chance of striking a matching request, 0 to 1.
         status: The status of `status_before` and `status_after`.
-        seconds: Real seconds of a delay (the client's timeout is real too); `Retry-After` of
-            `rate_limited`.
+        seconds: Real seconds of a delay (the client's timeout is real too), or between two bytes
+            of `drip_headers` and `drip_body`; `Retry-After` of `rate_limited`.
     """
 
     kind: FaultKind

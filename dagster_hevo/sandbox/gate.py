@@ -1,7 +1,7 @@
-"""What every request passes before and after its route: record, keys, limit, faults.
+"""What every request passes before and after its route: record, keys, limit, faults, Date header.
 
 An ASGI application around the routes of `app.py`. Which fault strikes is decided in `faults.py`;
-here it is inflicted, down to the TCP connection, which `connections.py` gives access to.
+here it is inflicted on the answer, and in `delivery.py` on its way to the client.
 """
 
 from __future__ import annotations
@@ -11,41 +11,29 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from typing import Any
 from urllib.parse import unquote
 
 from dagster_hevo.sandbox.account import Account
 from dagster_hevo.sandbox.connections import Connections
+from dagster_hevo.sandbox.delivery import (
+    Answer,
+    Application,
+    Exchange,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 from dagster_hevo.sandbox.faults import Fault, FaultBook, FaultKind
 from dagster_hevo.sandbox.request_limit import RequestLimit
 from dagster_hevo.sandbox.request_log import RequestLog, SeenRequest
 from dagster_hevo.sandbox.rewriting import REWRITINGS
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 MEMBER_REFUSED = "account members are not permitted to perform this action"
-_JSON = (b"content-type", b"application/json")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete HTTP answer."""
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
-
-    @classmethod
-    def refusing(cls, status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
-        """An answer that says no, with a JSON body."""
-        return cls(status, (_JSON, *headers), json.dumps({"message": message}).encode())
 
 
 class Gate:
@@ -78,6 +66,7 @@ class Gate:
         """Answer one request, or cut its connection."""
         if scope["type"] != "http":
             return
+        exchange = Exchange(scope, receive, send, self._connections)
         body = await _read(receive)
         method, path = str(scope["method"]), str(scope["path"])
         headers = {bytes(name): bytes(value) for name, value in scope["headers"]}
@@ -105,16 +94,19 @@ class Gate:
         elif fault is None:
             answer = await self._routed(scope, body, user)
         else:
-            answer = await self._struck(fault, scope, body, receive, user)
+            answer = await self._struck(fault, exchange, body, user)
         if answer is None:
-            await self._cut(scope, receive)
+            await exchange.cut()
             return
         self.log.answered(place, answer.status)
-        length = len(answer.body)
-        cut_short = fault is not None and fault.kind is FaultKind.TRUNCATED_BODY and length > 1
-        await _send(send, answer, length // 2 if cut_short else length)
-        if cut_short:
-            await self._cut(scope, receive)
+        await exchange.deliver(self._dated(answer, path), fault)
+
+    def _dated(self, answer: Answer, path: str) -> Answer:
+        behaviour = self._account.behaviour_at(path)
+        if not behaviour.date_header:
+            return answer
+        clock = self._account.clock
+        return answer.dated(clock.now() + clock.offset + behaviour.date_header_skew_seconds)
 
     def _refusal(self, user: str | None, secret: str | None) -> Answer | None:
         known = self._account.users.get(user or "")
@@ -128,7 +120,7 @@ class Gate:
         return None
 
     async def _struck(
-        self, fault: Fault, scope: Scope, body: bytes, receive: Receive, user: str | None
+        self, fault: Fault, exchange: Exchange, body: bytes, user: str | None
     ) -> Answer | None:
         kind = fault.kind
         if kind is FaultKind.CUT_BEFORE:
@@ -137,9 +129,9 @@ class Gate:
             return _broken(fault.status)
         if kind is FaultKind.RATE_LIMITED:
             return _too_many(fault.seconds)
-        if kind is FaultKind.DELAY_BEFORE and await _gave_up(receive, fault.seconds):
+        if kind is FaultKind.DELAY_BEFORE and await exchange.is_given_up_within(fault.seconds):
             return None
-        answer = await self._routed(scope, body, user)
+        answer = await self._routed(exchange.scope, body, user)
         if kind is FaultKind.CUT_AFTER:
             return None
         if kind is FaultKind.DELAY_AFTER:
@@ -150,7 +142,7 @@ class Gate:
             page = b"<html><head><title>Hevo</title></head><body>Please log in</body></html>"
             return Answer(200, ((b"content-type", b"text/html"),), page)
         elif kind is FaultKind.CUT_JSON:
-            return replace(answer, body=answer.body[: max(1, len(answer.body) // 2)] or b'{"')
+            return _half(answer)
         elif kind in REWRITINGS:
             return _rewritten(answer, REWRITINGS[kind])
         return answer
@@ -175,11 +167,6 @@ class Gate:
         )
         return Answer(int(start["status"]), headers, b"".join(parts))
 
-    async def _cut(self, scope: Scope, receive: Receive) -> None:
-        self._connections.cut(scope.get("client"))
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
 
 async def _read(receive: Receive) -> bytes:
     body = b""
@@ -188,34 +175,6 @@ async def _read(receive: Receive) -> bytes:
         body += message.get("body", b"")
         if not message.get("more_body"):
             return body
-
-
-async def _send(send: Send, answer: Answer, sent: int) -> None:
-    headers = list(answer.headers)
-    if answer.status != 204:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send(
-        {
-            "type": "http.response.body",
-            "body": answer.body[:sent],
-            "more_body": sent < len(answer.body),
-        }
-    )
-
-
-async def _gave_up(receive: Receive, seconds: float) -> bool:
-    """Wait, and tell whether the client closed its connection meanwhile."""
-
-    async def disconnected() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    try:
-        await asyncio.wait_for(disconnected(), seconds)
-    except asyncio.TimeoutError:
-        return False
-    return True
 
 
 def _keys(header: bytes | None) -> tuple[str | None, str | None]:
@@ -243,6 +202,13 @@ def _too_many(seconds: float) -> Answer:
 
 def _broken(status: int) -> Answer:
     return Answer.refusing(status, "Something went wrong on our side")
+
+
+def _half(answer: Answer) -> Answer:
+    """The first half of its body; where it has none, the beginning of an object."""
+    if not answer.body:
+        return Answer(200, ((b"content-type", b"application/json"),), b'{"')
+    return replace(answer, body=answer.body[: max(1, len(answer.body) // 2)])
 
 
 def _rewritten(answer: Answer, rewrite: Callable[[Any], Any]) -> Answer:

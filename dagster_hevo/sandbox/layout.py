@@ -5,6 +5,7 @@ Which objects it gets is decided in `pipelines.py`; what it shows at a moment, i
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -66,12 +67,12 @@ def deferrals_of(
     """When a job of these objects is DEFERRED.
 
     With a source that limits calls, when an object takes more of them than a second allows;
-    with any other, where the behaviour says.
+    with any other source, or for ever, where the behaviour says.
     """
-    seconds = behaviour.defer_seconds
+    seconds = math.inf if behaviour.deferred_for_ever else behaviour.defer_seconds
     if not seconds or not runs:
         return Deferrals()
-    if source.calls_per_second is None:
+    if source.calls_per_second is None or behaviour.deferred_for_ever:
         return Deferrals((Deferral(behaviour.defer_at * runs[-1].ends, seconds),))
     if behaviour.instant_jobs:
         return Deferrals()

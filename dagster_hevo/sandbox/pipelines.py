@@ -1,48 +1,36 @@
-"""A pipeline of the local Hevo while it runs: its status, its one job at a time, its schedule.
+"""A pipeline of the local Hevo while it runs: its status, its running jobs, its schedule.
 
-It is moved on by `advance` with the present moment and never looks at a clock itself. The account
-that holds all pipelines, and the lock around them, are in `account.py`; its objects in
-`objects.py` and `families.py`, the layout of a new job in `layout.py`.
+It is moved on by `advance`, which is given the present moment: it reads no clock itself. The
+account that holds all pipelines, and the lock around them, are in `account.py`. What comes of a
+trigger is decided in `triggers.py`; the layout of a new job is in `layout.py`, objects are in
+`objects.py` and `families.py`.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 from zlib import crc32
 
 from dagster_hevo.sandbox.behaviour import Behaviour
-from dagster_hevo.sandbox.families import loaded_objects, with_children
+from dagster_hevo.sandbox.families import loaded_objects
 from dagster_hevo.sandbox.history import past_jobs
 from dagster_hevo.sandbox.jobs import JobRun, ObjectRun, RequestedBy
 from dagster_hevo.sandbox.layout import deferrals_of, lay_out
 from dagster_hevo.sandbox.objects import ObjectState
 from dagster_hevo.sandbox.scenario import ObjectScenario, PipelineScenario, check_parent
-
-CONFLICT = (
-    "A job is in progress. To sync now you need to cancel the current job"  # Hevo's own words
+from dagster_hevo.sandbox.triggers import (
+    SYNCABLE,
+    Trigger,
+    TriggerRequest,
+    judge,
+    objects_to_resync,
 )
-TriggerResult = Literal["accepted", "ignored", "conflict", "refused"]
-_SYNCABLE = frozenset({"INITIALIZED", "ENABLED"})
+
 _MOST_MISSED_RUNS = 1000
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """A request for a job, and what came of it. ``at`` is in sandbox seconds."""
-
-    at: float
-    pipeline_id: int
-    action: Literal["sync-now", "resync", "resync-objects"]
-    user: str
-    drop_and_load: bool
-    object_ids: tuple[str, ...]
-    result: TriggerResult
-    message: str = ""
-    job_id: str | None = None
+_OWNER = "owner@example.com"
 
 
 class PipelineState:
@@ -55,6 +43,11 @@ class PipelineState:
         seed: Decides durations, delays and ids.
         now: The present, in sandbox seconds.
         has_warehouse: Whether rows are to be written before an object counts as loaded.
+
+    Attributes:
+        running: The jobs that run, in the order of their start. Hevo runs one at a time; with
+            `on_conflict: accept` there may be several.
+        job_list_reads: How often the job list was read from its beginning.
     """
 
     def __init__(
@@ -68,14 +61,16 @@ class PipelineState:
         has_warehouse: bool,
     ) -> None:
         self.id = pipeline_id
-        self.scenario = scenario
+        # The names of schema and source follow the pipeline's name, but not when it is renamed.
+        self.scenario = scenario.model_copy(update={"schema_name": scenario.schema_in_warehouse})
+        self.source_name = scenario.source.name or f"{scenario.name} source"
         self.behaviour = behaviour
         self.status = scenario.status
-        self.changes: dict[str, Any] = {}
         self.source_config = dict(scenario.source.config or _fake_config(pipeline_id))
         self.created = now - 90 * 86400
         self.updated = self.created
-        self.updated_by: str | None = None
+        self.created_by = _OWNER
+        self.updated_by = _OWNER
         self.schema_refreshed = now - 3600
         self.frequency_minutes = scenario.schedule.frequency_minutes
         self.sync_type: str = scenario.schedule.sync_type
@@ -89,7 +84,9 @@ class PipelineState:
                 for place, entry in enumerate(scenario.objects, start=1)
             )
         }
-        self.active: JobRun | None = None
+        self.running: list[JobRun] = []
+        self.job_list_reads = 0
+        self._startable_triggers = 0
         self._transition: tuple[float, str] | None = None
         self._has_warehouse = has_warehouse
         self._random = random.Random(f"{seed}/{pipeline_id}")
@@ -105,10 +102,7 @@ class PipelineState:
             self.updated, self.status = self._transition
             self._transition = None
         while True:
-            if self.active is not None and self.active.settle(now):
-                self._idle_since = self.active.ended_at or now
-                self.active = None
-                continue
+            self._settle_jobs(now)
             if self._next_run is None or self._next_run > now:
                 return
             period = (self.frequency_minutes or 0) * 60
@@ -116,53 +110,32 @@ class PipelineState:
             if missed > _MOST_MISSED_RUNS:
                 self._next_run += (missed - _MOST_MISSED_RUNS) * period
             moment, self._next_run = self._next_run, self._next_run + period
-            if self.active is None and moment >= self._idle_since:
+            if not self.running and moment >= self._idle_since:
                 self._run_by_schedule(moment)
 
-    def trigger(
-        self,
-        action: Literal["sync-now", "resync", "resync-objects"],
-        now: float,
-        *,
-        user: str,
-        drop_and_load: bool = False,
-        object_ids: Sequence[str] = (),
-    ) -> Trigger:
-        """Ask for a job, as the API does; what comes of it is remembered in ``triggers``."""
-        result: TriggerResult = "accepted"
-        job: JobRun | None = None
-        message = ""
-        if self.status not in _SYNCABLE:
-            result = "refused"
-            message = f"Pipeline {self.id} is {self.status}; it must be INITIALIZED for {action}"
-        elif action == "resync-objects" and (message := self._object_complaint(object_ids)):
-            result = "refused"
-        elif self.active is not None:
-            result = "ignored" if self.behaviour.on_conflict == "ignore" else "conflict"
-            message = CONFLICT
-        elif action == "resync-objects" and not self._restartable(object_ids):
-            result = "ignored"
-            message = "Only children of other objects were named"
-        else:
-            job = self.start_job(
-                self._type_for(action, drop_and_load),
-                now,
-                requested_by="api",
-                object_ids=self._family(object_ids) if action == "resync-objects" else None,
-                drop_and_load=drop_and_load,
-            )
-            if action != "sync-now" and self.behaviour.restarting_seconds:
-                self.set_status("RESTARTING", now)
-                self._transition = (now + self.behaviour.restarting_seconds, "INITIALIZED")
+    def trigger(self, request: TriggerRequest, now: float) -> Trigger:
+        """Receive a request for a job; what comes of it is remembered in ``triggers``."""
+        verdict = judge(
+            request,
+            pipeline_id=self.id,
+            status=self.status,
+            objects=self.objects,
+            behaviour=self.behaviour,
+            is_running=bool(self.running),
+            earlier=self._startable_triggers,
+        )
+        job = self._start_requested(request, now) if verdict.result == "accepted" else None
+        if verdict.would_start:
+            self._startable_triggers += 1
         trigger = Trigger(
             now,
             self.id,
-            action,
-            user,
-            drop_and_load,
-            tuple(object_ids),
-            result,
-            message,
+            request.action,
+            request.user,
+            request.drop_and_load,
+            request.object_ids,
+            verdict.result,
+            verdict.message,
             job.job_id if job else None,
         )
         self.triggers.append(trigger)
@@ -177,12 +150,12 @@ class PipelineState:
         object_ids: Iterable[str] | None = None,
         drop_and_load: bool = False,
     ) -> JobRun:
-        """Start a job without asking whether one runs already.
+        """Start a job, whether or not one runs already.
 
         Args:
             job_type: Its type; INCREMENTAL loads changes, any other loads whole objects.
             now: When it starts, in sandbox seconds.
-            requested_by: Who asked for it.
+            requested_by: Who requested it.
             object_ids: The objects to load, exactly; none: every active one, unless its parent is
                 not.
             drop_and_load: Whether tables are dropped first.
@@ -218,7 +191,7 @@ class PipelineState:
             cancelling_seconds=behaviour.cancelling_seconds,
         )
         self._remember(job)
-        self.active = job
+        self.running.append(job)
         return job
 
     def cancel(self, job: JobRun, now: float) -> None:
@@ -229,14 +202,15 @@ class PipelineState:
         self.advance(now)
 
     def disable(self, now: float, *, cancel_active_jobs: bool) -> None:
-        """Go through DISABLING to DISABLED; a running job goes on unless it is to be cancelled."""
-        if cancel_active_jobs and self.active is not None:
-            self.cancel(self.active, now)
+        """Go through DISABLING to DISABLED; running jobs go on unless they are to be cancelled."""
+        if cancel_active_jobs:
+            for job in tuple(self.running):
+                self.cancel(job, now)
         self._go("DISABLING", "DISABLED", now)
 
     def enable(self, now: float) -> None:
         """Go through ENABLING to INITIALIZED."""
-        if self.status not in _SYNCABLE:
+        if self.status not in SYNCABLE:
             self._go("ENABLING", "INITIALIZED", now)
 
     def set_status(self, status: str, now: float) -> None:
@@ -245,6 +219,12 @@ class PipelineState:
         self.updated = now
         self._transition = None
 
+    def reconfigure(self, scenario: PipelineScenario, now: float) -> None:
+        """Be another pipeline from now on, with the same schedule and objects."""
+        self.scenario = scenario
+        self.updated = now
+        self.updated_by = _OWNER
+
     def set_schedule(self, sync_type: str, frequency_minutes: float | None, now: float) -> None:
         """Run by another schedule from now on."""
         self.sync_type = sync_type
@@ -252,10 +232,14 @@ class PipelineState:
         self._next_run = self._first_run(now)
 
     def refresh_schema(self, now: float) -> None:
-        """Read the source's schema anew: hidden objects come to light."""
+        """Read the source's schema again: hidden objects come to light."""
         self.schema_refreshed = now
         for state in self.objects.values():
             state.hidden = False
+
+    def listed_jobs(self, now: float) -> list[JobRun]:
+        """The jobs that the API knows of by now, the oldest first."""
+        return [job for job in self.jobs if job.is_listed(now)]
 
     def visible_objects(self) -> list[ObjectState]:
         """The objects that Hevo knows of."""
@@ -296,10 +280,31 @@ class PipelineState:
         state.change(**changes)
 
     def due_loads(self, now: float) -> list[tuple[JobRun, ObjectRun]]:
-        """What the running job should have written by now."""
-        if self.active is None:
-            return []
-        return [(self.active, run) for run in self.active.due_loads(now)]
+        """What the running jobs should have written by now."""
+        return [(job, run) for job in self.running for run in job.due_loads(now)]
+
+    def _settle_jobs(self, now: float) -> None:
+        """End the running jobs that are due."""
+        for job in [job for job in self.running if job.settle(now)]:
+            self.running.remove(job)
+            self._idle_since = max(self._idle_since, job.ended_at or now)
+
+    def _start_requested(self, request: TriggerRequest, now: float) -> JobRun:
+        """Start the job that an accepted trigger requested."""
+        object_ids = None
+        if request.action == "resync-objects":
+            object_ids = objects_to_resync(request.object_ids, self.objects, self.behaviour)
+        job = self.start_job(
+            request.job_type(self.behaviour),
+            now,
+            requested_by="api",
+            object_ids=object_ids,
+            drop_and_load=request.drop_and_load,
+        )
+        if request.action != "sync-now" and self.behaviour.restarting_seconds:
+            self.set_status("RESTARTING", now)
+            self._transition = (now + self.behaviour.restarting_seconds, "INITIALIZED")
+        return job
 
     def _go(self, passing: str, final: str, now: float) -> None:
         seconds = self.behaviour.transition_seconds
@@ -313,7 +318,7 @@ class PipelineState:
         return now + self.frequency_minutes * 60
 
     def _run_by_schedule(self, moment: float) -> None:
-        if not self.behaviour.own_schedule or self.status not in _SYNCABLE:
+        if not self.behaviour.own_schedule or self.status not in SYNCABLE:
             return
         loaded = {state.object_id for state in loaded_objects(self.objects.values())}
         cancelled = tuple(each for each in self._cancelled_historical if each in loaded)
@@ -324,40 +329,6 @@ class PipelineState:
             requested_by="schedule",
             object_ids=cancelled or None,
         )
-
-    def _type_for(self, action: str, drop_and_load: bool) -> str:
-        if action == "sync-now":
-            return "INCREMENTAL"
-        if action == "resync-objects":
-            return "HISTORICAL"
-        if self.behaviour.older_type_names:
-            return "TRUNCATE_AND_LOAD" if drop_and_load else "RESYNC_WITH_EVOLVE"
-        return "RESYNC_WITH_DROP_AND_LOAD" if drop_and_load else "RESYNC"
-
-    def _object_complaint(self, object_ids: Sequence[str]) -> str:
-        if not object_ids:
-            return "object_ids must name at least one object"
-        for each in object_ids:
-            state = self.objects.get(each)
-            if state is None or state.hidden:
-                return f"Pipeline {self.id} has no object {each}"
-            if not state.is_active:
-                return f"Object {each} is {state.scenario.status} and cannot be resynced"
-            parent = state.scenario.parent
-            if parent is not None and self.behaviour.child_resync == "refuse":
-                return (
-                    f"Object {each} ({state.scenario.name}) is a child of {parent} and can only be "
-                    "restarted with its parent"
-                )
-        return ""
-
-    def _restartable(self, object_ids: Sequence[str]) -> list[ObjectState]:
-        wanted = [self.objects[each] for each in object_ids]
-        return [state for state in wanted if state.scenario.parent is None]
-
-    def _family(self, object_ids: Sequence[str]) -> list[str]:
-        family = with_children(self.objects.values(), self._restartable(object_ids))
-        return [state.object_id for state in family]
 
     def _check_parent(self, child: str, parent: str | None) -> None:
         check_parent(child, parent, [state.scenario for state in self.objects.values()])

@@ -159,7 +159,7 @@ class FailurePolicyScenario(ScenarioModel):
     """When a failed object fails its job: at once (STRICT), or past a percentage (MODERATE)."""
 
     object_failure_level: str = "LENIENT"
-    object_failure_threshold: float | None = Field(default=None, ge=0, le=100)
+    object_failure_threshold: int | None = Field(default=None, ge=0, le=100)
 
     def fails_job(self, failed: int, total: int) -> bool:
         """Whether so many failed objects out of so many make the job FAILED."""
@@ -168,7 +168,7 @@ class FailurePolicyScenario(ScenarioModel):
         if self.object_failure_level == "STRICT":
             return True
         return self.object_failure_level == "MODERATE" and (
-            failed * 100 > (self.object_failure_threshold or 0.0) * total
+            failed * 100 > (self.object_failure_threshold or 0) * total
         )
 
 
@@ -218,6 +218,7 @@ class PipelineScenario(ScenarioModel):
         database: Destination database (`k2`), if any.
         seconds_per_object: Sandbox seconds that a job works on an object.
         job_seconds: How long a job takes as a whole, for all types or by type; objects share it.
+        destination_prefix: Only told in answers; by default the destination schema.
         behaviour: What differs from the scenario's behaviour.
     """
 
@@ -287,16 +288,16 @@ class AccountScenario(ScenarioModel):
     """What holds for the whole account.
 
     Attributes:
-        requests_per_minute: Requests a user may send in any 60 seconds; 0: no limit.
+        requests_per_minute: Requests that a user may send in any 60 seconds; 0: no limit.
         limit_follows_speed: Whether those are sandbox seconds rather than real ones.
-        page_size: Entries of a page when the request does not say.
+        page_size: Entries in a page when the request gives no `limit`; the job list has 10.
         clock_offset_seconds: By how much the server's clock differs from the sandbox's.
         users: Users besides the two that every sandbox has.
     """
 
     requests_per_minute: int = Field(default=100, ge=0)
     limit_follows_speed: bool = False
-    page_size: int = Field(default=50, ge=1)
+    page_size: int = Field(default=50, ge=1, le=100)
     clock_offset_seconds: float = 0.0
     users: tuple[UserScenario, ...] = ()
 

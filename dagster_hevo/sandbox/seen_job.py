@@ -15,10 +15,12 @@ class SeenJob:
     """A job as the server knows it, listed or not. Moments are sandbox seconds.
 
     Attributes:
+        object_ids: The objects that it really loads, requested, listed and counted or not.
         requested_by: "api", "schedule" or "user" (somebody in Hevo's own pages).
         listed_at: From when on the job list shows it.
         finished: When it ended; none while it runs.
         events_loaded: Rows loaded so far.
+        loaded_object_ids: Those of its objects that are loaded by now, with failed events or not.
     """
 
     job_id: str
@@ -32,6 +34,7 @@ class SeenJob:
     finished: float | None
     events_loaded: int
     events_failed: int
+    loaded_object_ids: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, job: JobRun, now: float) -> SeenJob:
@@ -49,4 +52,5 @@ class SeenJob:
             job.ended_at,
             sum(entry.loaded for entry in objects),
             sum(entry.failed for entry in objects),
+            tuple(entry.object_id for entry in objects if entry.is_success),
         )

@@ -20,14 +20,14 @@ from dagster_hevo.sandbox.clock import SandboxClock
 from dagster_hevo.sandbox.connections import Connections
 from dagster_hevo.sandbox.faults import Fault, FaultBook
 from dagster_hevo.sandbox.gate import Gate
-from dagster_hevo.sandbox.jobs import JobRun, RequestedBy
-from dagster_hevo.sandbox.pipelines import PipelineState, Trigger
+from dagster_hevo.sandbox.jobs import RequestedBy
 from dagster_hevo.sandbox.request_limit import RequestLimit
 from dagster_hevo.sandbox.request_log import SeenRequest
 from dagster_hevo.sandbox.scenario import ObjectScenario, Scenario, UserScenario
 from dagster_hevo.sandbox.scenario_file import read_scenario
 from dagster_hevo.sandbox.seen_job import SeenJob
 from dagster_hevo.sandbox.serving import ServedApp
+from dagster_hevo.sandbox.triggers import Trigger
 from dagster_hevo.sandbox.warehouse import Warehouse
 
 
@@ -235,10 +235,7 @@ class HevoSandbox:
     def set_behaviour(self, pipeline_id: int | None = None, **changes: Any) -> None:
         """Change how one pipeline or all behave from now on, by the names of `Behaviour`."""
         stated = Behaviour.model_validate(changes)
-        with self._account.all_pipelines() as (pipelines, _):
-            for pipeline in pipelines:
-                if pipeline_id in (None, pipeline.id):
-                    pipeline.behaviour = pipeline.behaviour.overridden(stated)
+        self._account.change_behaviour(pipeline_id, stated)
 
     def set_object(self, pipeline_id: int, name: str, **changes: Any) -> None:
         """Change an object from now on, by the names of `ObjectScenario`.
@@ -265,7 +262,7 @@ class HevoSandbox:
         requested_by: RequestedBy = "schedule",
         listed_at_once: bool = True,
     ) -> SeenJob:
-        """Start a job that no API client asked for.
+        """Start a job that no API client requested.
 
         Args:
             pipeline_id: Its pipeline.
@@ -275,11 +272,12 @@ class HevoSandbox:
             listed_at_once: False lets it enter the job list as late as any job.
 
         Raises:
-            RuntimeError: A job is running already.
+            RuntimeError: A job is running, and the behaviour `on_conflict` is not `accept`.
         """
         with self._account.pipeline(pipeline_id) as (pipeline, now):
-            if pipeline.active is not None:
-                raise RuntimeError(f"pipeline {pipeline_id} runs {pipeline.active.job_id} already")
+            if pipeline.running and pipeline.behaviour.on_conflict != "accept":
+                running = pipeline.running[0].job_id
+                raise RuntimeError(f"job {running} of pipeline {pipeline_id} is still running")
             job = pipeline.start_job(
                 type,
                 now,
@@ -294,12 +292,17 @@ class HevoSandbox:
     def finish_jobs(self, pipeline_id: int | None = None) -> list[SeenJob]:
         """Let running jobs do all that is left at once; returns them as they ended."""
         with self._account.all_pipelines() as (pipelines, now):
-            active = _active(pipelines, pipeline_id)
-            for job in active:
+            running = [
+                job
+                for pipeline in pipelines
+                if pipeline_id in (None, pipeline.id)
+                for job in pipeline.running
+            ]
+            for job in running:
                 job.hurry(now)
         self._account.catch_up()
         with self._account.lock:
-            return [SeenJob.of(job, self.clock.now()) for job in active]
+            return [SeenJob.of(job, self.clock.now()) for job in running]
 
     def end_job(self, job_id: str, status: str) -> None:
         """End a running job with this status, whatever became of its objects.
@@ -307,13 +310,8 @@ class HevoSandbox:
         Raises:
             KeyError: No such job runs.
         """
-        with self._account.all_pipelines() as (pipelines, now):
-            for job in _active(pipelines, None):
-                if job.job_id == job_id:
-                    job.end(now, status)
-                    break
-            else:
-                raise KeyError(f"no job {job_id} is running")
+        with self._account.running_job(job_id) as (_, job, now):
+            job.end(now, status)
         self._account.catch_up()
 
     def cancel_job(self, job_id: str) -> None:
@@ -322,12 +320,8 @@ class HevoSandbox:
         Raises:
             KeyError: No such job runs.
         """
-        with self._account.all_pipelines() as (pipelines, now):
-            for pipeline in pipelines:
-                if pipeline.active is not None and pipeline.active.job_id == job_id:
-                    pipeline.cancel(pipeline.active, now)
-                    return
-        raise KeyError(f"no job {job_id} is running")
+        with self._account.running_job(job_id) as (pipeline, job, now):
+            pipeline.cancel(job, now)
 
     def advance(self, seconds: float) -> None:
         """Move time ahead by sandbox seconds and let happen what happens in them."""
@@ -385,11 +379,3 @@ def serve(
         sys.stdout.flush()
 
     sandbox.serve_here(tell)
-
-
-def _active(pipelines: Iterable[PipelineState], pipeline_id: int | None) -> list[JobRun]:
-    return [
-        pipeline.active
-        for pipeline in pipelines
-        if pipeline.active is not None and pipeline_id in (None, pipeline.id)
-    ]

@@ -82,6 +82,7 @@ class ServedApp:
                 timeout_keep_alive=60,
                 timeout_graceful_shutdown=1,
                 server_header=False,
+                date_header=False,  # the gate writes it, from the sandbox's clock
             )
         )
         self._beside = beside

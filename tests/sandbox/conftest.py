@@ -10,6 +10,8 @@ import requests
 
 from dagster_hevo.sandbox import HevoSandbox, Scenario
 
+PIPELINE = "/pipelines/101"
+
 
 class Caller:
     """Sends requests to a sandbox over one kept-alive session."""
@@ -31,6 +33,20 @@ class Caller:
 
     def listed(self, path: str) -> list[dict[str, Any]]:
         return self.get(path).json()["data"]
+
+    def pages(self, path: str, **query: Any) -> list[list[dict[str, Any]]]:
+        """The entries of every page, as a client reads them: until one says that it is the last."""
+        pages: list[list[dict[str, Any]]] = []
+        while True:
+            page = self.get(path, params=query).json()
+            pages.append(page["data"])
+            if not page["has_more"]:
+                return pages
+            query["cursor"] = page["next_cursor"]
+
+    def job_ids(self, path: str = f"{PIPELINE}/jobs", **query: Any) -> list[str]:
+        """The ids of all jobs in the list, page after page."""
+        return [job["job_id"] for page in self.pages(path, **query) for job in page]
 
 
 Start = Callable[..., tuple[HevoSandbox, Caller]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 
 import pytest
@@ -69,6 +71,70 @@ def test_a_body_shorter_than_its_content_length(start):
     _, hevo = start(faults=[Fault("truncated_body")])
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         hevo.get("/pipelines")
+
+
+def sent_bytes(hevo, path="/pipelines"):
+    """The bytes of an answer in the parts in which they arrive, until the connection is closed."""
+    request = requests.Request("GET", f"{hevo.sandbox.url}/api/v1{path}", auth=hevo.session.auth)
+    authorization = request.prepare().headers["Authorization"]
+    with socket.create_connection(("127.0.0.1", hevo.sandbox.port), timeout=2) as connection:
+        connection.sendall(
+            f"GET /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"Authorization: {authorization}\r\n\r\n".encode()
+        )
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return parts
+
+
+@pytest.mark.parametrize("kind", ["drip_headers", "drip_body"])
+def test_headers_or_body_can_come_byte_by_byte(start, kind):
+    _, hevo = start(faults=[Fault(kind, seconds=0.002)])
+    parts = sent_bytes(hevo)
+    _, body = b"".join(parts).split(b"\r\n\r\n", 1)
+    assert json.loads(body)["data"][0]["id"] == 101
+    # Bytes may arrive together, but an answer that is sent whole comes in two or three parts.
+    assert len(parts) > 10
+
+
+@pytest.mark.parametrize("kind", ["drip_headers", "drip_body"])
+def test_a_dripping_answer_is_the_same_as_any_other(start, kind):
+    sandbox, hevo = start(faults=[Fault(kind, seconds=0, times=1)])
+    dripped, whole = hevo.get("/pipelines"), hevo.get("/pipelines")
+    assert (dripped.status_code, dripped.json()) == (200, whole.json())
+    assert dripped.headers["Date"] == whole.headers["Date"]
+    assert [seen.status for seen in sandbox.requests] == [200, 200]
+
+
+@pytest.mark.parametrize("kind", ["drip_headers", "drip_body"])
+def test_a_trigger_whose_answer_drips_takes_effect(start, kind):
+    sandbox, hevo = start(faults=[Fault(kind, seconds=0)])
+    assert hevo.post(SYNC).status_code == 204
+    assert len(sandbox.jobs(101)) == 1
+
+
+@pytest.mark.parametrize("kind", ["drip_headers", "drip_body"])
+def test_a_client_can_give_up_on_a_dripping_answer(start, kind):
+    _, hevo = start(faults=[Fault(kind, seconds=30, times=1)])
+    with pytest.raises((requests.Timeout, requests.ConnectionError)):
+        hevo.get("/pipelines", timeout=0.2)
+    assert hevo.get("/pipelines").status_code == 200
+
+
+def test_a_sandbox_stops_while_an_answer_drips(start):
+    sandbox, hevo = start(faults=[Fault("drip_body", seconds=30)])
+    hevo.session.get(f"{sandbox.url}/api/v1/pipelines", stream=True, timeout=5)
+    began = time.monotonic()
+    sandbox.stop()
+    assert time.monotonic() - began < 2
+
+
+def test_an_answer_without_a_body_can_be_garbled_too(start):
+    sandbox, hevo = start(faults=[Fault("cut_json")])
+    answer = hevo.post(SYNC)
+    assert (answer.status_code, answer.text) == (200, '{"')
+    assert len(sandbox.jobs(101)) == 1
 
 
 def test_json_that_ends_too_early(start):

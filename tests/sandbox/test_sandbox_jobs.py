@@ -10,7 +10,6 @@ PIPELINE = "/pipelines/101"
 RESYNC = f"{PIPELINE}/actions/resync"
 SYNC = f"{PIPELINE}/actions/sync-now"
 RESYNC_OBJECTS = f"{PIPELINE}/objects/actions/resync"
-CONFLICT = "A job is in progress. To sync now you need to cancel the current job"
 
 
 def simple(objects=3, **behaviour):
@@ -43,24 +42,6 @@ def test_an_instant_job_is_over_when_first_seen(start):
     assert (job["status"], job["duration"]) == ("COMPLETED", 0)
 
 
-@pytest.mark.parametrize(("on_conflict", "status"), [(500, 500), (409, 409)])
-def test_a_trigger_while_a_job_runs_is_refused(start, on_conflict, status):
-    sandbox, hevo = start(simple(on_conflict=on_conflict))
-    hevo.post(SYNC)
-    answer = hevo.post(SYNC)
-    assert answer.status_code == status
-    assert answer.json() == {"message": CONFLICT}
-    assert len(sandbox.jobs(101)) == 1
-
-
-def test_a_trigger_while_a_job_runs_can_be_a_silent_no_op(start):
-    sandbox, hevo = start(simple(on_conflict="ignore"))
-    hevo.post(SYNC)
-    assert hevo.post(SYNC).status_code == 204
-    assert [trigger.result for trigger in sandbox.triggers(101)] == ["accepted", "ignored"]
-    assert len(sandbox.jobs(101)) == 1
-
-
 def test_a_resync_restarts_the_pipeline_and_is_refused_meanwhile(start):
     sandbox, hevo = start(simple(restarting_seconds=30, instant_jobs=True))
     hevo.post(RESYNC)
@@ -82,23 +63,6 @@ def test_a_disabled_pipeline_refuses_triggers_and_its_own_schedule(start):
     assert hevo.post(SYNC).status_code == 400
     sandbox.advance(4 * 3600)
     assert sandbox.jobs(101) == []
-
-
-@pytest.mark.parametrize(
-    ("older", "body", "expected"),
-    [
-        (False, {"resync_mode": "EVOLVE_AND_MERGE"}, "RESYNC"),
-        (False, {"resync_mode": "DROP_AND_LOAD"}, "RESYNC_WITH_DROP_AND_LOAD"),
-        (False, {"drop_and_load": True}, "RESYNC_WITH_DROP_AND_LOAD"),
-        (False, None, "RESYNC"),
-        (True, {"resync_mode": "EVOLVE_AND_MERGE"}, "RESYNC_WITH_EVOLVE"),
-        (True, {"resync_mode": "DROP_AND_LOAD"}, "TRUNCATE_AND_LOAD"),
-    ],
-)
-def test_a_pipeline_resync_makes_a_job_of_its_type(start, older, body, expected):
-    sandbox, hevo = start(simple(older_type_names=older))
-    hevo.post(RESYNC, body)
-    assert sandbox.jobs(101)[0].type == expected
 
 
 def test_an_object_resync_makes_a_historical_job_of_just_those_objects(start):
@@ -198,6 +162,33 @@ def test_a_deferred_job_goes_on_after_a_while(start):
     assert statuses == ["IN_PROGRESS", "DEFERRED", "IN_PROGRESS", "COMPLETED"]
 
 
+@pytest.mark.parametrize("source", [{}, {"calls_per_second": 1000}])
+@pytest.mark.parametrize("defer_at", [0, 0.5, 1])
+def test_a_job_can_be_deferred_for_ever(start, source, defer_at):
+    behaviour = {"deferred_for_ever": True, "defer_at": defer_at}
+    sandbox, hevo = start(one_pipeline(objects=["a", "b"], source=source, behaviour=behaviour))
+    job_id = sandbox.start_scheduled_job(101, type="RESYNC").job_id
+    sandbox.advance(30 * 86400)
+    job = hevo.get(f"{PIPELINE}/jobs/{job_id}").json()
+    assert (job["status"], job["events_ingested"]) == ("DEFERRED", round(200 * defer_at))
+    assert job["duration"] == 30 * 86400 * 1000
+
+
+@pytest.mark.parametrize("trait", [{}, {"instant_jobs": True}])
+def test_a_job_deferred_for_ever_can_be_cancelled_or_finished(start, trait):
+    sandbox, hevo = start(simple(deferred_for_ever=True, **trait))
+    cancelled, finished = [], []
+    for ended in (cancelled, finished):
+        job_id = sandbox.start_scheduled_job(101).job_id
+        sandbox.advance(3600)
+        if ended is cancelled:
+            hevo.post(f"{PIPELINE}/jobs/{job_id}/actions/cancel")
+            sandbox.advance(60)
+        sandbox.finish_jobs()
+        ended.append(hevo.get(f"{PIPELINE}/jobs/{job_id}").json()["status"])
+    assert (cancelled, finished) == (["CANCELLED"], ["COMPLETED"])
+
+
 @pytest.mark.parametrize(
     ("level", "threshold", "failing", "expected"),
     [
@@ -274,16 +265,6 @@ def test_a_jobs_objects_can_be_told_late_or_never(start, when, told):
         sandbox.advance(seconds)
         seen.append(len(hevo.listed(f"{PIPELINE}/jobs/{job_id}/objects")))
     assert seen == told
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest", "shuffled"])
-def test_the_job_list_keeps_to_the_order_asked_for(start, order):
-    scenario = one_pipeline(objects=["a"], history=[{"count": 12}], behaviour={"job_order": order})
-    _, hevo = start(scenario)
-    created = [job["created_ts"] for job in hevo.listed(f"{PIPELINE}/jobs")]
-    assert len(created) == 12
-    assert (created == sorted(created)) is (order == "oldest")
-    assert (created == sorted(created, reverse=True)) is (order == "newest")
 
 
 def test_a_history_comes_with_durations(start):
