@@ -28,6 +28,7 @@ from dagster_hevo.api.models import (
     JobObject,
     Namespace,
     ObjectField,
+    Page,
     Pipeline,
     PipelineObject,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Namespace",
     "ObjectField",
     "ObjectStatus",
+    "Page",
     "Pipeline",
     "PipelineObject",
     "PipelineStatus",

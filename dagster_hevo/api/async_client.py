@@ -6,12 +6,16 @@ One implementation serves both (`client.py`), so what is true of one is true of 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from dagster_hevo.api.client import HevoClient
 from dagster_hevo.api.errors import HevoConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +57,16 @@ def _paged(
     return pages
 
 
+def _at_once(method: Callable[Concatenate[HevoClient, P], T]) -> Callable[..., T]:
+    """A method that sends nothing, and so needs no thread."""
+
+    @wraps(method)
+    def at_once(self: AsyncHevoClient, *args: P.args, **kwargs: P.kwargs) -> T:
+        return method(self.client, *args, **kwargs)
+
+    return at_once
+
+
 class AsyncHevoClient:
     """``HevoClient`` for asynchronous code: the same names, arguments, answers and errors.
 
@@ -90,7 +104,21 @@ class AsyncHevoClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @wraps(HevoClient.with_deadline)
+    def with_deadline(self, deadline: float | None) -> Self:
+        return self._with(self.client.with_deadline(deadline))
+
+    @wraps(HevoClient.within)
+    def within(self, seconds: float) -> Self:
+        return self._with(self.client.within(seconds))
+
+    def _with(self, client: HevoClient) -> Self:
+        other = copy.copy(self)
+        other.client = client
+        return other
+
     close = _awaited(HevoClient.close)
+    hevo_now_ms = _at_once(HevoClient.hevo_now_ms)
     list_pipelines = _paged(HevoClient.list_pipelines)
     get_pipeline = _awaited(HevoClient.get_pipeline)
     update_pipeline = _awaited(HevoClient.update_pipeline)
@@ -100,11 +128,13 @@ class AsyncHevoClient:
     trigger_pipeline_sync = _awaited(HevoClient.trigger_pipeline_sync)
     resync_pipeline = _awaited(HevoClient.resync_pipeline)
     list_jobs = _paged(HevoClient.list_jobs)
+    job_pages = _paged(HevoClient.job_pages)
     get_job = _awaited(HevoClient.get_job)
     get_job_completion_status = _awaited(HevoClient.get_job_completion_status)
     find_active_job_by_type = _awaited(HevoClient.find_active_job_by_type)
     cancel_job = _awaited(HevoClient.cancel_job)
     get_job_objects = _paged(HevoClient.get_job_objects)
+    job_object_pages = _paged(HevoClient.job_object_pages)
     list_objects = _paged(HevoClient.list_objects)
     get_object = _awaited(HevoClient.get_object)
     refresh_schema = _awaited(HevoClient.refresh_schema)

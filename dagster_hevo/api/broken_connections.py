@@ -23,19 +23,26 @@ def connection_error(
     path: str,
     host: str,
     timeout: float,
-    error: requests.exceptions.RequestException,
+    error: requests.exceptions.RequestException | urllib3.exceptions.HTTPError,
 ) -> HevoError:
     """The error for a request that got no answer.
 
     Args:
         method: The HTTP method of the request.
         path: Its path.
-        host: The host that was asked, with its port.
-        timeout: Seconds that it was given.
-        error: What `requests` raised. Nothing of its text goes on: it may quote headers.
+        host: The host that the request went to, with its port.
+        timeout: Seconds that the request and its answer were given in all.
+        error: What `requests` or `urllib3` raised. Its text is not used: it may quote headers.
     """
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
+    seconds = f"{round(timeout, 2):g} s"
+    if isinstance(error, urllib3.exceptions.EmptyPoolError):
+        what = (
+            f"all connections to {host} were in use for {seconds}. Send fewer requests at the same "
+            "time, or raise timeout."
+        )
+        return HevoConnectionError(method, path, what, was_sent=False)
     if isinstance(error, requests.exceptions.SSLError):
         if _refused_certificate(reason):
             what = (
@@ -58,7 +65,7 @@ def connection_error(
         )
         return HevoConnectionError(method, path, what, was_sent=False)
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        what = f"{host} took no connection within {timeout:g} s. Check the network."
+        what = f"{host} took no connection within {seconds}. Check the network."
         return HevoConnectionError(method, path, what, was_sent=False)
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
         what = (
@@ -66,22 +73,34 @@ def connection_error(
             "machine's network and firewall."
         )
         return HevoConnectionError(method, path, what, was_sent=False)
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or _ran_out_of_time(reason):
         what = (
-            f"{host} did not answer within {timeout:g} s (timeout). Check Hevo's status "
+            f"{host} did not answer in full within {seconds} (timeout). Check Hevo's status "
             "page; where answers are merely slow, raise timeout."
         )
         return HevoConnectionError(method, path, what, was_sent=True)
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+    if isinstance(
+        error,
+        requests.exceptions.InvalidURL
+        | requests.exceptions.InvalidSchema
+        | urllib3.exceptions.LocationValueError,
+    ):
         return HevoConfigurationError(
-            f"{host}, or a proxy before it, is not an address that can be asked. Check region or "
-            "base_url, and the proxy settings."
+            f"no request can be sent to {host}: it, or a proxy before it, is not a valid URL. "
+            "Check region or base_url, and the proxy settings."
         )
     what = (
         f"the connection to {host} broke before the answer was complete ({_words(reason)}). "
         "Check this machine's network, and Hevo's status page."
     )
     return HevoConnectionError(method, path, what, was_sent=True)
+
+
+def _ran_out_of_time(reason: object) -> bool:
+    """Whether time ran out while something was sent, or while the body was read."""
+    causes = (reason, *getattr(reason, "args", ()))
+    timeouts = (TimeoutError, urllib3.exceptions.ReadTimeoutError)
+    return any(isinstance(cause, timeouts) for cause in causes)
 
 
 def _refused_certificate(reason: object) -> bool:
@@ -93,7 +112,7 @@ def _refused_certificate(reason: object) -> bool:
 def _never_left_the_proxy(reason: object) -> bool:
     """Whether a proxy was not reached, or refused to connect.
 
-    Why it is asked so exactly: a connection that a plain proxy cuts after it has passed a request
+    Why the check is so exact: a connection that a plain proxy cuts after it has passed a request
     on is reported as a proxy's error too.
     """
     cause = getattr(reason, "original_error", reason)

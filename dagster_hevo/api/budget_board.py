@@ -36,6 +36,8 @@ class Board(NamedTuple):
 
     Attributes:
         paused_until: Nobody sends before this time (after a 429).
+        unsure_until: Only urgent requests are sent before this time (the clock was set back, so
+            nobody knows how many were sent in the last window).
         scarce_until: Until a window has passed since somebody found no room in the budget.
         tickets: The waiting requests in the order in which they came.
         watchers: The jobs being watched, each with the time at which it is forgotten.
@@ -45,6 +47,7 @@ class Board(NamedTuple):
     scarce_until: int = 0
     tickets: tuple[Ticket, ...] = ()
     watchers: Mapping[str, int] = MappingProxyType({})
+    unsure_until: int = 0
 
     @classmethod
     def from_json(cls, text: str | None) -> Board:
@@ -65,6 +68,7 @@ class Board(NamedTuple):
                     for owner, urgent, expires in saved["tickets"]
                 ),
                 watchers={str(job): int(expires) for job, expires in saved["watchers"].items()},
+                unsure_until=int(saved.get("unsure", 0)),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
@@ -77,6 +81,7 @@ class Board(NamedTuple):
                 "scarce": self.scarce_until,
                 "tickets": [[t.id, int(t.urgent), t.expires_at] for t in self.tickets],
                 "watchers": dict(self.watchers),
+                "unsure": self.unsure_until,
             },
             separators=(",", ":"),
         )
@@ -104,6 +109,7 @@ class Board(NamedTuple):
                 for job, expires in self.watchers.items()
                 if is_alive(expires, WATCHER_LIFETIME_MS)
             },
+            unsure_until=self.unsure_until if is_alive(self.unsure_until, interval) else 0,
         )
 
     def has_ticket(self, ticket_id: str) -> bool:
@@ -137,6 +143,10 @@ class Board(NamedTuple):
     def paused(self, until: int) -> Board:
         """The board with nobody sending before ``until``; an earlier, longer pause stays."""
         return self._replace(paused_until=max(self.paused_until, until))
+
+    def unsure(self, until: int) -> Board:
+        """The board after the clock was set back; when a pause ends is not known any more."""
+        return self._replace(paused_until=0, unsure_until=until)
 
     def scarce(self, until: int) -> Board:
         """The board after somebody found no room."""
@@ -200,7 +210,8 @@ class BudgetRules(NamedTuple):
         self, board: Board, ticket_id: str, urgent: bool, now: int, last_sent_at: int | None
     ) -> int:
         """Milliseconds that a request must wait whether or not the window has room."""
-        pause = max(0, board.paused_until - now)
+        paused_until = board.paused_until if urgent else max(board.paused_until, board.unsure_until)
+        pause = max(0, paused_until - now)
         if urgent or last_sent_at is None or not (board.watchers and board.scarce_until):
             return pause
         turn = last_sent_at + self.spacing_ms * (1 + board.ahead_of(ticket_id, urgent))

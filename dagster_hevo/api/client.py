@@ -1,28 +1,39 @@
-"""Hevo's API for Edge pipelines: a method an endpoint, typed answers, lists that page themselves.
+"""Hevo's API for Edge pipelines: a method per endpoint, typed answers, lists that page themselves.
 
-How a request is sent and retried is `transport.py`; what the answers mean is `models.py`. The
-facts about endpoints come from https://docs.hevodata.com and Hevo's Airflow provider.
+How a request is sent and retried is `transport.py`; how lists are read is `pages.py`; what the
+answers mean is `models.py`. The facts about endpoints come from https://docs.hevodata.com and
+Hevo's Airflow provider.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from dagster_hevo.api.enums import JobCompletionStatus, JobStatus, JobType, ResyncMode
-from dagster_hevo.api.errors import HevoConfigurationError, HevoResponseError
-from dagster_hevo.api.models import HevoModel, Job, JobObject, Pipeline, PipelineObject, Source
+from dagster_hevo.api.errors import HevoConfigurationError
+from dagster_hevo.api.exchange import Exchange
+from dagster_hevo.api.models import (
+    HevoModel,
+    Job,
+    JobObject,
+    Page,
+    Pipeline,
+    PipelineObject,
+    Source,
+)
+from dagster_hevo.api.pages import read_pages, read_value
 from dagster_hevo.api.settings import DEFAULT_RETRYABLE_STATUS_CODES, resolve_base_url
 from dagster_hevo.api.transport import Budget, Request, RetryRules, Transport
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _M = TypeVar("_M", bound=HevoModel)
-_IS_IT_HEVO = (
-    "What to do: check that base_url is Hevo's API, and whether a newer dagster-hevo is out."
-)
 
 
 class HevoClient:
@@ -32,18 +43,19 @@ class HevoClient:
         api_key: User name of HTTP Basic auth: an API key made by an owner of the account.
         api_secret: Its password.
         region: One of ``us``, ``us2``, ``eu``, ``in``, ``asia``, ``au``, or a newer one.
-        base_url: The full address instead, if ``region`` does not lead there.
-        retry_limit: Attempts a request, at least 1.
+        base_url: The full base URL instead, if ``region`` does not lead there.
+        retry_limit: Attempts per request, at least 1.
         retry_delay: Seconds before the second attempt; later ones wait exponentially longer.
-        timeout: Seconds to connect, and to wait for an answer.
+        timeout: Seconds for one attempt in all, from connecting to the last byte of the answer.
         retryable_status_codes: Status codes worth another attempt; ``[]`` for network errors only.
             Default: 429 and 500 to 599. Triggers are repeated only when they certainly did
             nothing, whatever stands here.
         extra_headers: Sent with every request; they win over the client's own.
         extra_kwargs: Handed to every ``requests`` call, e.g. ``proxies``, ``verify``, ``cert``.
-        page_size: Entries asked for in one page of a list, at least 1.
+        page_size: Entries to request per page of a list, at least 1.
         budget: The shared request budget (``dagster_hevo.api.rate_limit``); None sends at once.
         sleep: Waits between attempts.
+        monotonic: The clock of ``with_deadline`` and ``hevo_now_ms``, in seconds.
 
     Raises:
         HevoConfigurationError: A setting cannot work; the message names it.
@@ -69,6 +81,7 @@ class HevoClient:
         page_size: int = 100,
         budget: Budget | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
             if not value or not value.strip():
@@ -88,16 +101,23 @@ class HevoClient:
             if retryable_status_codes is None
             else frozenset(retryable_status_codes)
         )
-        self._transport = Transport(
-            base_url=self.base_url,
+        self._exchange = Exchange(
             api_key=api_key,
             api_secret=api_secret,
-            timeout=timeout,
-            retry=RetryRules(limit=retry_limit, delay=retry_delay, status_codes=codes),
             extra_headers=extra_headers or {},
             extra_kwargs=extra_kwargs or {},
+            monotonic=monotonic,
+        )
+        self._monotonic = monotonic
+        self._owns_connections = True
+        self._transport = Transport(
+            base_url=self.base_url,
+            exchange=self._exchange,
+            timeout=timeout,
+            retry=RetryRules(limit=retry_limit, delay=retry_delay, status_codes=codes),
             budget=budget,
             sleep=sleep,
+            monotonic=monotonic,
         )
 
     def __repr__(self) -> str:
@@ -110,23 +130,60 @@ class HevoClient:
         self.close()
 
     def close(self) -> None:
-        """Close the kept-alive connections."""
-        self._transport.close()
+        """Close the kept-alive connections, unless they belong to another client."""
+        if self._owns_connections:
+            self._exchange.close()
+
+    def with_deadline(self, deadline: float | None) -> Self:
+        """The same client, whose every method ends by ``deadline``.
+
+        No attempt begins after it, an attempt's timeout is cut to the time left, and a wait (for a
+        retry, ``Retry-After`` or the request budget) that would reach past it raises the last
+        error at once, or a ``HevoConnectionError`` whose ``was_sent`` is False. A list's pages
+        share the deadline. Connections and request budget are shared with this client.
+
+        Args:
+            deadline: A time on the client's ``monotonic`` clock; None for none. Where this client
+                has an earlier deadline already, that one stays.
+        """
+        bounded = copy.copy(self)
+        bounded._transport = self._transport.until(deadline)
+        bounded._owns_connections = False
+        return bounded
+
+    def within(self, seconds: float) -> Self:
+        """The same client, none of whose calls takes longer than so many seconds from now.
+
+        Args:
+            seconds: For the whole call: retries, waits and pages included.
+        """
+        return self.with_deadline(self._monotonic() + seconds)
+
+    def hevo_now_ms(self) -> int | None:
+        """Hevo's own time, in epoch milliseconds, to compare with ``*_ts``; sends nothing.
+
+        It is the ``Date`` of the last answer that had a readable one, to the second, plus the time
+        since. A gateway's clock may have written it, so allow for a minute.
+
+        Returns:
+            The time, or None if no answer has told one.
+        """
+        return self._exchange.hevo_now_ms()
 
     @property
     def requests_sent(self) -> int:
-        """How many requests this client has sent, repeated ones counted."""
-        return self._transport.requests_sent
+        """How many requests this client has sent, repeated ones and those of ``with_deadline``."""
+        return self._exchange.requests_sent
 
     # Pipelines
 
     def list_pipelines(self) -> Iterator[Pipeline]:
-        """All pipelines of the account, a request a page (GET /api/v1/pipelines)."""
-        return self._list(Pipeline, "/api/v1/pipelines")
+        """All pipelines of the account, one request per page (GET /api/v1/pipelines)."""
+        return _entries(self._pages(Pipeline, "/api/v1/pipelines"))
 
     def get_pipeline(self, pipeline_id: int) -> Pipeline:
         """One pipeline (GET /api/v1/pipelines/{pipeline_id})."""
-        return self._ask(Pipeline, Request("GET", _pipeline(pipeline_id)))
+        return self._get_value(Pipeline, Request("GET", _pipeline(pipeline_id)))
 
     def update_pipeline(self, pipeline_id: int, fields: Mapping[str, Any]) -> Pipeline:
         """Change some fields of a pipeline (PATCH /api/v1/pipelines/{pipeline_id}).
@@ -145,7 +202,7 @@ class HevoClient:
             body=dict(fields),
             is_confidential="source" in fields,
         )
-        return self._ask(Pipeline, request)
+        return self._get_value(Pipeline, request)
 
     def update_pipeline_sources(self, pipeline_id: int, fields: Mapping[str, Any]) -> Source:
         """Change settings of a pipeline's source (PATCH .../pipelines/{pipeline_id}/sources).
@@ -161,7 +218,7 @@ class HevoClient:
         wrapped = set(fields) == {"config"} and isinstance(fields["config"], Mapping)
         body = dict(fields) if wrapped else {"config": dict(fields)}
         path = f"{_pipeline(pipeline_id)}/sources"
-        return self._ask(Source, Request("PATCH", path, body=body, is_confidential=True))
+        return self._get_value(Source, Request("PATCH", path, body=body, is_confidential=True))
 
     def enable_pipeline(self, pipeline_id: int) -> None:
         """Let scheduled and manual syncs run again (POST .../actions/enable)."""
@@ -183,7 +240,7 @@ class HevoClient:
         )
 
     def trigger_pipeline_sync(self, pipeline_id: int) -> None:
-        """Ask for a sync now (POST .../actions/sync-now). Hevo answers without a job id.
+        """Trigger a sync (POST .../actions/sync-now). Hevo answers without a job id.
 
         Never sent twice unless the first attempt certainly did nothing.
 
@@ -195,7 +252,7 @@ class HevoClient:
     def resync_pipeline(
         self, pipeline_id: int, resync_mode: ResyncMode | str = ResyncMode.EVOLVE_AND_MERGE
     ) -> None:
-        """Ask for all active objects to be loaded anew (POST .../actions/resync); no job id.
+        """Trigger a reload of all active objects (POST .../actions/resync); no job id.
 
         Args:
             pipeline_id: The pipeline.
@@ -218,11 +275,15 @@ class HevoClient:
 
     def list_jobs(self, pipeline_id: int) -> Iterator[Job]:
         """The jobs of a pipeline, in no promised order (GET .../jobs)."""
-        return self._list(Job, f"{_pipeline(pipeline_id)}/jobs")
+        return _entries(self.job_pages(pipeline_id))
+
+    def job_pages(self, pipeline_id: int) -> Iterator[Page[Job]]:
+        """The jobs of a pipeline a page at a time, in no promised order (GET .../jobs)."""
+        return self._pages(Job, f"{_pipeline(pipeline_id)}/jobs")
 
     def get_job(self, pipeline_id: int, job_id: str) -> Job:
         """One job (GET .../jobs/{job_id})."""
-        return self._ask(Job, Request("GET", _job(pipeline_id, job_id)))
+        return self._get_value(Job, Request("GET", _job(pipeline_id, job_id)))
 
     def get_job_completion_status(self, pipeline_id: int, job_id: str) -> JobCompletionStatus:
         """What a job's status means to somebody waiting for it (GET .../jobs/{job_id})."""
@@ -232,7 +293,7 @@ class HevoClient:
         """The first job of that type that is IN_PROGRESS now, or None (GET .../jobs).
 
         A quick job can be over before it is ever seen here: to find the job that a trigger
-        started, look for one that was not there before (``dagster_hevo.jobs.trigger``).
+        started, look for one that was not there before (``dagster_hevo.jobs``).
         """
         wanted = JobType(job_type)
         for job in self.list_jobs(pipeline_id):
@@ -247,28 +308,32 @@ class HevoClient:
 
     def get_job_objects(self, pipeline_id: int, job_id: str) -> Iterator[JobObject]:
         """What a job did with each of its objects (GET .../jobs/{job_id}/objects)."""
-        return self._list(JobObject, f"{_job(pipeline_id, job_id)}/objects")
+        return _entries(self.job_object_pages(pipeline_id, job_id))
+
+    def job_object_pages(self, pipeline_id: int, job_id: str) -> Iterator[Page[JobObject]]:
+        """What a job did with its objects, a page at a time (GET .../jobs/{job_id}/objects)."""
+        return self._pages(JobObject, f"{_job(pipeline_id, job_id)}/objects")
 
     # Objects
 
     def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
         """The objects of a pipeline, without their columns (GET .../objects)."""
-        return self._list(PipelineObject, f"{_pipeline(pipeline_id)}/objects")
+        return _entries(self._pages(PipelineObject, f"{_pipeline(pipeline_id)}/objects"))
 
     def get_object(self, pipeline_id: int, object_id: str) -> PipelineObject:
         """One object with its columns (GET .../objects/{object_id})."""
         path = f"{_pipeline(pipeline_id)}/objects/{_segment('object_id', object_id)}"
-        return self._ask(PipelineObject, Request("GET", path))
+        return self._get_value(PipelineObject, Request("GET", path))
 
     def refresh_schema(self, pipeline_id: int) -> None:
-        """Read the source's schema anew (POST .../objects/actions/refresh-schema)."""
+        """Read the source's schema again (POST .../objects/actions/refresh-schema)."""
         path = f"{_pipeline(pipeline_id)}/objects/actions/refresh-schema"
         self._transport.send(Request("POST", path, body={}))
 
     def resync_objects(
         self, pipeline_id: int, object_ids: Sequence[str], drop_and_load: bool = False
     ) -> None:
-        """Ask for some objects to be loaded anew (POST .../objects/actions/resync).
+        """Trigger a reload of some objects (POST .../objects/actions/resync).
 
         Hevo makes a HISTORICAL job with just these objects.
 
@@ -292,56 +357,15 @@ class HevoClient:
     def _trigger(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         self._transport.send(Request("POST", path, body=body, is_repeatable=False, is_urgent=True))
 
-    def _ask(self, model: type[_M], request: Request) -> _M:
-        return _read(model, self._transport.send(request), request)
+    def _get_value(self, model: type[_M], request: Request) -> _M:
+        return read_value(model, self._transport.send(request), request)
 
-    def _list(self, model: type[_M], path: str) -> Iterator[_M]:
-        cursors_seen: set[str] = set()
-        query = {"limit": str(self.page_size)}
-        while True:
-            request = Request("GET", path, query=query)
-            answer = self._transport.send(request)
-            if isinstance(answer, Mapping):
-                page = cast("Mapping[str, Any]", answer)
-                entries, cursor = page.get("data"), page.get("next_cursor")
-                has_more = bool(page.get("has_more")) and cursor is not None and cursor != ""
-            else:
-                entries, cursor, has_more = answer, None, False
-            if not isinstance(entries, list):
-                raise HevoResponseError(
-                    "GET", path, f"the answer has no list `data`. {_IS_IT_HEVO}"
-                )
-            for entry in cast("list[Any]", entries):
-                yield _read(model, entry, request)
-            if not has_more:
-                return
-            if str(cursor) in cursors_seen:
-                raise HevoResponseError(
-                    "GET",
-                    path,
-                    "the list's pages lead back to each other. Try again; if it stays, tell Hevo.",
-                )
-            cursors_seen.add(str(cursor))
-            query = {**query, "cursor": str(cursor)}
+    def _pages(self, model: type[_M], path: str) -> Iterator[Page[_M]]:
+        return read_pages(model, path, self.page_size, self._transport.send)
 
 
-def _read(model: type[_M], answer: object, request: Request) -> _M:
-    """Read an answer; what does not fit is named by its field, never quoted (it may be secret)."""
-    try:
-        return model.model_validate(answer)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'the answer'}: {problem['type']}"
-            for problem in error.errors(
-                include_url=False, include_context=False, include_input=False
-            )
-        )
-    raise HevoResponseError(
-        request.method,
-        request.path,
-        f"the answer is not a {model.__name__} as this version knows it ({problems}). "
-        + _IS_IT_HEVO,
-    )
+def _entries(pages: Iterator[Page[_M]]) -> Iterator[_M]:
+    return chain.from_iterable(page.entries for page in pages)
 
 
 def _pipeline(pipeline_id: int) -> str:

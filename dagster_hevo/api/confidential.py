@@ -47,6 +47,15 @@ def spellings_of(secrets: Iterable[str]) -> set[str]:
     return {spelling for spelling in found if spelling}
 
 
+def without_cut_secret(secrets: Iterable[str], text: str) -> str:
+    """The text without the beginning of a secret at its end, where the text was cut."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        for length in range(len(secret) - 1, 0, -1):
+            if text.endswith(secret[:length]):
+                return text[:-length] + MASK
+    return text
+
+
 def without(secrets: Iterable[str], text: str) -> str:
     """The text with each secret masked, the longest first, as one may be part of another."""
     for secret in sorted(secrets, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""What can go wrong between us and Hevo, each with what was asked, what came back and what to do.
+"""What can go wrong between us and Hevo, each with what was requested, what came back, what to do.
 
 Raised by the client (`client.py`) and by the life of a job (`dagster_hevo.jobs`). How a request
 fails is decided in `transport.py`; nothing here sends anything.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dagster_hevo.api.models import Job
 
-REGIONS = ("us", "us2", "eu", "in", "asia", "au")
+REGIONS = ("us", "us2", "eu", "in", "asia", "au", "us-gcp")
 
 
 class HevoError(Exception):
@@ -25,7 +25,7 @@ class HevoError(Exception):
 
 
 class HevoConfigurationError(HevoError):
-    """A setting or argument that cannot work, found before Hevo was asked."""
+    """A setting or argument that cannot work, found before anything was sent."""
 
 
 class HevoConnectionError(HevoError):
@@ -47,7 +47,9 @@ class HevoConnectionError(HevoError):
 
 
 class HevoResponseError(HevoError):
-    """An answer came that is not what this endpoint answers: not JSON, or not the shape.
+    """An answer came that this endpoint does not give: not JSON, of another shape, or too long.
+
+    A redirect that is not followed counts, and so does a list without an end.
 
     Attributes:
         method: The HTTP method of the request.
@@ -74,7 +76,9 @@ class HevoApiError(HevoError):
         method: The HTTP method of the request.
         path: The path of the request.
         message: What Hevo said, at most 500 characters.
-        retry_after: Seconds that Hevo asks to wait before the next request, or None.
+        retry_after: Seconds to wait before the next request, as Hevo's answer says, or None.
+        was_json: Whether the body was a JSON object. Then Hevo's own logic answered; otherwise it
+            may have been a gateway before it.
     """
 
     advice = "Check the request against the pipeline's state in Hevo."
@@ -87,6 +91,7 @@ class HevoApiError(HevoError):
         message: str,
         *,
         retry_after: float | None = None,
+        was_json: bool = False,
     ) -> None:
         said = message or "no message"
         stop = "" if said.endswith((".", "!", "?")) else "."
@@ -98,6 +103,7 @@ class HevoApiError(HevoError):
         self.path = path
         self.message = message
         self.retry_after = retry_after
+        self.was_json = was_json
 
 
 class HevoAuthenticationError(HevoApiError):
@@ -131,7 +137,7 @@ class HevoConflictError(HevoApiError):
 
 
 class HevoRateLimitError(HevoApiError):
-    """429: the user's hundred requests a minute are used up."""
+    """429: the user's 100 requests per minute are used up."""
 
     can_retry = True
     advice = (
@@ -148,15 +154,19 @@ class HevoServerError(HevoApiError):
 
 
 class HevoJobError(HevoError):
-    """A job that did not end as wished.
+    """A job that did not end well.
 
     Attributes:
         job: The job as last seen, or None if none was ever seen.
     """
 
-    def __init__(self, message: str, job: Job | None = None) -> None:
+    def __init__(
+        self, message: str, job: Job | None = None, *, can_retry: bool | None = None
+    ) -> None:
         super().__init__(message)
         self.job = job
+        if can_retry is not None:
+            self.can_retry = can_retry
 
 
 class HevoPipelineBusyError(HevoError):

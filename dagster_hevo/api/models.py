@@ -1,24 +1,17 @@
 """What Hevo answers, as typed values: read once at the edge of the client and never changed.
 
-Every property that Hevo may leave out is optional, unknown properties are ignored, and unknown
-words are kept (`enums.py`). `source.config` can hold passwords: it is never shown or serialised.
+Every property except ids and a pipeline's name is optional. One that cannot be read counts as left
+out (`lenient.py`), unknown properties are ignored, and unknown words are kept (`enums.py`).
+`source.config` can hold passwords: it is never shown or serialised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar, cast
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dagster_hevo.api.enums import (
     JobObjectStatus,
@@ -32,22 +25,38 @@ from dagster_hevo.api.enums import (
     SchemaEvolution,
     SyncType,
 )
+from dagster_hevo.api.lenient import (
+    Count,
+    Id,
+    MaybeCount,
+    MaybeFlag,
+    MaybeId,
+    MaybeMeasure,
+    MaybeText,
+    MaybeTime,
+    Name,
+    PipelineId,
+    ReadOtherwise,
+    constant,
+)
+
+T = TypeVar("T")
+
+_UNKNOWN = "UNKNOWN"
+_OR_NONE = constant(None)
 
 
-def _text(value: object) -> object:
-    """Read an id as text even where Hevo writes a number."""
-    return str(value) if isinstance(value, int) else value
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list.
 
+    Attributes:
+        entries: What could be read of the page's entries, in Hevo's order.
+        has_more: Whether Hevo says that another page follows, and how to get it.
+    """
 
-def _readable_or_none(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    """Read a property of an undocumented shape; what cannot be read counts as left out."""
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
-Id = Annotated[str, BeforeValidator(_text)]
+    entries: tuple[T, ...]
+    has_more: bool
 
 
 class HevoModel(BaseModel):
@@ -55,16 +64,6 @@ class HevoModel(BaseModel):
 
     # Built when first used: a code location that loads from its state needs few of them.
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, answer: object) -> object:
-        if not isinstance(answer, dict):
-            return answer
-        properties = cast("dict[str, object]", answer)
-        if None not in properties.values():
-            return properties
-        return {name: value for name, value in properties.items() if value is not None}
 
 
 class Namespace(HevoModel):
@@ -76,9 +75,9 @@ class Namespace(HevoModel):
         k2: The database, where there is one.
     """
 
-    k0: str | None = None
-    k1: str | None = None
-    k2: str | None = None
+    k0: MaybeText = None
+    k1: MaybeText = None
+    k2: MaybeText = None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -89,81 +88,90 @@ class Namespace(HevoModel):
 class Source(HevoModel):
     """Where a pipeline reads from. ``config`` may hold passwords and is never shown."""
 
-    name: str | None = None
-    connector_id: Id | None = None
-    source_type: str | None = None
-    config: dict[str, Any] | None = Field(default=None, repr=False, exclude=True)
+    name: MaybeText = None
+    connector_id: MaybeId = None
+    source_type: MaybeText = None
+    config: Annotated[dict[str, Any] | None, _OR_NONE] = Field(
+        default=None, repr=False, exclude=True
+    )
 
 
 class Destination(HevoModel):
     """Where a pipeline loads to."""
 
-    id: int | None = None
-    name: str | None = None
-    connector_id: Id | None = None
-    destination_type: str | None = None
-    status: str | None = None
+    id: MaybeCount = None
+    name: MaybeText = None
+    connector_id: MaybeId = None
+    destination_type: MaybeText = None
+    status: MaybeText = None
 
 
 class Schedule(HevoModel):
     """When Hevo runs a pipeline by itself; ``frequency_minutes`` in minutes."""
 
-    sync_type: SyncType | None = None
-    frequency_minutes: int | None = None
+    sync_type: Annotated[SyncType | None, _OR_NONE] = None
+    frequency_minutes: MaybeCount = None
 
 
 class FailureHandlingPolicy(HevoModel):
     """How many failing objects make a job fail."""
 
-    object_failure_level: str | None = None
-    object_failure_threshold: float | None = None
+    object_failure_level: MaybeText = None
+    object_failure_threshold: MaybeMeasure = None
 
 
 class SourceSchemaStatus(HevoModel):
     """When Hevo last read the source's schema; ``refreshed_ts`` in epoch milliseconds."""
 
-    status: str | None = None
-    refreshed_ts: int | None = None
+    status: MaybeText = None
+    refreshed_ts: MaybeTime = None
 
 
 class LatencyAlert(HevoModel):
     """Whether Hevo itself warns of a late pipeline."""
 
-    enabled: bool | None = None
-    threshold_minutes: int | None = None
+    enabled: MaybeFlag = None
+    threshold_minutes: MaybeCount = None
 
 
 class Pipeline(HevoModel):
     """A Hevo pipeline: one source copied into one destination."""
 
-    id: int
-    name: str
-    status: PipelineStatus
-    source: Source = Source()
-    destination: Destination = Destination()
-    destination_prefix: str | None = None
-    replication_type: ReplicationType | None = None
-    load_mode: LoadMode | None = None
-    schema_evolution: SchemaEvolution | None = None
-    schedule: Schedule | None = None
-    failure_handling_policy: FailureHandlingPolicy | None = None
-    source_schema_status: SourceSchemaStatus | None = None
-    latency_alert: LatencyAlert | None = None
-    created_by_email: str | None = Field(default=None, repr=False)
-    updated_by_email: str | None = Field(default=None, repr=False)
-    created_ts: int | None = None
-    updated_ts: int | None = None
+    id: PipelineId
+    name: Name
+    status: Annotated[PipelineStatus, constant(PipelineStatus(_UNKNOWN))] = PipelineStatus(_UNKNOWN)
+    source: Annotated[Source, constant(Source())] = Source()
+    destination: Annotated[Destination, constant(Destination())] = Destination()
+    destination_prefix: MaybeText = None
+    replication_type: Annotated[ReplicationType | None, _OR_NONE] = None
+    load_mode: Annotated[LoadMode | None, _OR_NONE] = None
+    schema_evolution: Annotated[SchemaEvolution | None, _OR_NONE] = None
+    schedule: Annotated[Schedule | None, _OR_NONE] = None
+    failure_handling_policy: Annotated[FailureHandlingPolicy | None, _OR_NONE] = None
+    source_schema_status: Annotated[SourceSchemaStatus | None, _OR_NONE] = None
+    latency_alert: Annotated[LatencyAlert | None, _OR_NONE] = None
+    created_by_email: MaybeText = Field(default=None, repr=False)
+    updated_by_email: MaybeText = Field(default=None, repr=False)
+    created_ts: MaybeTime = None
+    updated_ts: MaybeTime = None
 
 
 class ObjectField(HevoModel):
     """One column of an object, at both ends."""
 
-    source_name: str | None = None
-    source_type: str | None = None
-    destination_name: str | None = None
-    destination_type: str | None = None
-    status: str | None = None
-    primary_key: bool = False
+    source_name: MaybeText = None
+    source_type: MaybeText = None
+    destination_name: MaybeText = None
+    destination_type: MaybeText = None
+    status: MaybeText = None
+    primary_key: Annotated[bool, constant(False)] = False
+
+
+def _readable_fields(value: object) -> tuple[ObjectField, ...] | None:
+    if not isinstance(value, list | tuple):
+        return None
+    columns = cast("list[object]", value)
+    return tuple(ObjectField.model_validate(each) for each in columns if isinstance(each, Mapping))
 
 
 class PipelineObject(HevoModel):
@@ -174,15 +182,15 @@ class PipelineObject(HevoModel):
     """
 
     object_id: Id
-    source_namespace: Namespace = Namespace()
-    destination_namespace: Namespace = Namespace()
-    field_count: int | None = None
-    status: ObjectStatus | None = None
-    replication_status: ReplicationStatus | None = None
-    object_name: str | None = None
-    destination_table_name: str | None = None
-    load_mode: LoadMode | None = None
-    fields: tuple[ObjectField, ...] | None = None
+    source_namespace: Annotated[Namespace, constant(Namespace())] = Namespace()
+    destination_namespace: Annotated[Namespace, constant(Namespace())] = Namespace()
+    field_count: MaybeCount = None
+    status: Annotated[ObjectStatus | None, _OR_NONE] = None
+    replication_status: Annotated[ReplicationStatus | None, _OR_NONE] = None
+    object_name: MaybeText = None
+    destination_table_name: MaybeText = None
+    load_mode: Annotated[LoadMode | None, _OR_NONE] = None
+    fields: Annotated[tuple[ObjectField, ...] | None, ReadOtherwise(_readable_fields)] = None
 
     @property
     def is_replicated(self) -> bool:
@@ -208,23 +216,23 @@ class Job(HevoModel):
     """
 
     job_id: Id
-    type: JobType | None = None
-    status: JobStatus
-    created_ts: int | None = None
-    updated_ts: int | None = None
-    events_ingested: int = 0
-    events_loaded: int = 0
-    events_failed: int = 0
-    objects_success: int = 0
-    objects_queued: int = 0
-    objects_skipped: int = 0
-    objects_failed: int = 0
-    duration: int | None = None
-    min_latency: float | None = None
-    max_latency: float | None = None
-    mean_latency: float | None = None
-    billable_events: int | None = None
-    non_billable_events: int | None = None
+    type: Annotated[JobType | None, _OR_NONE] = None
+    status: Annotated[JobStatus, constant(JobStatus(_UNKNOWN))] = JobStatus(_UNKNOWN)
+    created_ts: MaybeTime = None
+    updated_ts: MaybeTime = None
+    events_ingested: Count = 0
+    events_loaded: Count = 0
+    events_failed: Count = 0
+    objects_success: Count = 0
+    objects_queued: Count = 0
+    objects_skipped: Count = 0
+    objects_failed: Count = 0
+    duration: MaybeCount = None
+    min_latency: MaybeMeasure = None
+    max_latency: MaybeMeasure = None
+    mean_latency: MaybeMeasure = None
+    billable_events: MaybeCount = None
+    non_billable_events: MaybeCount = None
 
     @property
     def is_terminal(self) -> bool:
@@ -242,9 +250,6 @@ class Job(HevoModel):
         return self.objects_done + self.objects_queued
 
 
-_LENIENT = WrapValidator(_readable_or_none)
-
-
 class JobObject(HevoModel):
     """What one job did with one object. Hevo documents none of it: every property is optional."""
 
@@ -253,15 +258,15 @@ class JobObject(HevoModel):
     def _what_is_no_object_says_nothing(cls, answer: object) -> object:
         return cast("object", answer) if isinstance(answer, Mapping | cls) else {}
 
-    object_id: Annotated[Id | None, _LENIENT] = None
-    object_name: Annotated[str | None, _LENIENT] = None
-    source_namespace: Annotated[Namespace | None, _LENIENT] = None
-    status: Annotated[JobObjectStatus | None, _LENIENT] = None
-    rows_processed: Annotated[int | None, _LENIENT] = None
-    rows_failed: Annotated[int | None, _LENIENT] = None
-    events_ingested: Annotated[int | None, _LENIENT] = None
-    events_loaded: Annotated[int | None, _LENIENT] = None
-    events_failed: Annotated[int | None, _LENIENT] = None
+    object_id: MaybeId = None
+    object_name: MaybeText = None
+    source_namespace: Annotated[Namespace | None, _OR_NONE] = None
+    status: Annotated[JobObjectStatus | None, _OR_NONE] = None
+    rows_processed: MaybeCount = None
+    rows_failed: MaybeCount = None
+    events_ingested: MaybeCount = None
+    events_loaded: MaybeCount = None
+    events_failed: MaybeCount = None
 
     @property
     def failed_events(self) -> int:

@@ -43,6 +43,7 @@ _Answer = TypeVar("_Answer")
 SECONDS_UNTIL_LOGGED = 5.0
 SECONDS_UNTIL_STORE_IS_TRIED_AGAIN = 300.0
 SHORTEST_NAP_SECONDS = 0.005
+_CLOCK_WAS_SET_BACK = -1
 
 
 class Asker(NamedTuple):
@@ -152,6 +153,8 @@ class RequestBudget:
             return 0.0
 
         wait = self._in_session(lambda session: self._ask(session, asker))
+        if wait == _CLOCK_WAS_SET_BACK:
+            wait = max(0, self._in_session(lambda session: self._ask(session, asker)))
         if wait == 0:
             if self._store is not self._in_process and self._store_tried_again_at is None:
                 # So that what this process sent still counts if the store fails later.
@@ -182,7 +185,7 @@ class RequestBudget:
             return sys.maxsize
 
         def count(session: Session) -> int:
-            if session.board.paused_until:
+            if session.board.paused_until or session.board.unsure_until:
                 return 0
             return max(0, self._rules.limit - session.sent_within(self._rules.interval_ms))
 
@@ -226,10 +229,11 @@ class RequestBudget:
         last_sent_at = session.sent_last_at()
         if last_sent_at is not None and last_sent_at > now + TICKET_GRACE_MS:
             # The clock was set back, so the log is in the future and would count until then. When
-            # its requests were sent is not known any more: let one window pass, then start anew.
-            session.post(board.paused(now + rules.interval_ms))
+            # its requests were sent is not known any more. So it starts again, one window passes
+            # before ordinary requests are sent, and urgent ones go at once.
+            session.post(board.unsure(now + rules.interval_ms))
             session.log.flush()
-            return rules.interval_ms
+            return _CLOCK_WAS_SET_BACK
         wait = rules.hold(board, asker.id, asker.urgent, now, last_sent_at)
         if wait == 0:
             if board.has_ticket(asker.id):

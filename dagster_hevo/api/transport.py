@@ -1,30 +1,27 @@
-"""Sending one request to Hevo: session, keys, time limits, retries, and errors by their kind.
+"""Sending a request to Hevo: budget, retries, deadlines, and errors by their kind.
 
-It knows no endpoint (`client.py`) and no shape of an answer (`models.py`).
+It knows no endpoint (`client.py`) and no shape of an answer (`models.py`). How one request travels
+is `exchange.py`.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import random
 import time
-from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 from urllib.parse import urljoin, urlsplit
 
-import requests
-import requests.utils
 import tenacity
-from requests.adapters import HTTPAdapter
 
-from dagster_hevo.api.answers import error_kind, message_in, retry_after_of, shown_text
-from dagster_hevo.api.broken_connections import connection_error
-from dagster_hevo.api.confidential import spellings_of, texts_in, without
+from dagster_hevo.api.answers import Answer, error_kind, error_text, retry_after_of, shown_text
+from dagster_hevo.api.bounded_body import LONGEST_BODY
+from dagster_hevo.api.confidential import spellings_of, texts_in, without, without_cut_secret
 from dagster_hevo.api.errors import (
     HevoApiError,
     HevoConfigurationError,
@@ -34,47 +31,29 @@ from dagster_hevo.api.errors import (
     HevoRateLimitError,
     HevoResponseError,
 )
-from dagster_hevo.version import __version__
+from dagster_hevo.api.exchange import Exchange, Request
 
-MAX_CONNECTIONS = 8
+__all__ = ["Budget", "Request", "RetryRules", "Transport"]
+
 SHOWN_CHARACTERS = 500
 MAX_REDIRECTS = 3
 LONGEST_RETRY_DELAY = 60.0
-_OWN_REQUEST_ARGUMENTS = frozenset(
-    {
-        *("allow_redirects", "auth", "data", "files", "headers", "json", "method", "params"),
-        *("stream", "timeout", "url"),
-    }
-)
-_REQUEST_ARGUMENTS = frozenset(inspect.signature(requests.Session.request).parameters) - {"self"}
 
 
 class Budget(Protocol):
-    """What the transport asks before each request; see `rate_limit.py`."""
+    """What the transport waits for before each request; see `rate_limit.py`.
+
+    ``acquire`` may have a second parameter ``timeout``, in seconds, and return False when it ran
+    out. It is used where the client has a deadline.
+    """
 
     def acquire(self, urgent: bool = False) -> object: ...
 
     def exhaust(self, retry_after: float) -> None: ...
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request to Hevo.
-
-    Attributes:
-        is_repeatable: Whether sending it twice does no harm. A trigger is not: it may have worked
-            although its answer was lost.
-        is_urgent: Whether it goes before others when all wait for the request budget.
-        is_confidential: Whether its body holds secrets, which no message may repeat.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    is_repeatable: bool = True
-    is_urgent: bool = False
-    is_confidential: bool = False
+class _BudgetWithTimeout(Protocol):
+    def acquire(self, urgent: bool = False, timeout: float | None = None) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -104,110 +83,50 @@ class RetryRules:
         return False
 
 
-class _Session(requests.Session):
-    """Leaves redirects to us: `requests` would stumble over an address that cannot be read.
-
-    It also reads proxies and certificates from the environment once a host, not once a request:
-    that took a fifth of a request's CPU time. The arguments are the same for all our requests.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._settings: dict[str, Any] = {}
-
-    def merge_environment_settings(
-        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-    ) -> Any:
-        host = urlsplit(str(url)).netloc
-        if host not in self._settings:
-            self._settings[host] = super().merge_environment_settings(
-                url, proxies, stream, verify, cert
-            )
-        return dict(self._settings[host])
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
 class Transport:
-    """One kept-alive session to one Hevo account.
+    """Sends requests to one Hevo account, each as often as is allowed and useful.
 
     Args:
         base_url: Where Hevo is, without a path.
-        api_key: The user name of HTTP Basic auth.
-        api_secret: Its password.
-        timeout: Seconds that one attempt may take to connect, and between bytes of its answer.
+        exchange: The connections to it.
+        timeout: Seconds that one attempt may take in all, from connecting to the last byte.
         retry: When a request is sent again.
-        extra_headers: Sent with every request, over the headers set here.
-        extra_kwargs: Handed to every ``requests`` call (``proxies``, ``verify``, ``cert``).
-        budget: Asked before each attempt; None sends at once.
+        budget: Waited for before each attempt; None sends at once.
         sleep: Waits between attempts; tests pass their own.
-
-    Raises:
-        HevoConfigurationError: If ``extra_kwargs`` names an argument that is set here or that
-            ``requests`` does not have, or ``extra_headers`` holds what no header can.
+        monotonic: The clock of deadlines. An attempt's timeout is in real seconds, as sockets
+            know no other.
     """
 
     def __init__(
         self,
         *,
         base_url: str,
-        api_key: str,
-        api_secret: str,
+        exchange: Exchange,
         timeout: float,
         retry: RetryRules,
-        extra_headers: Mapping[str, str],
-        extra_kwargs: Mapping[str, Any],
         budget: Budget | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        taken = sorted(_OWN_REQUEST_ARGUMENTS & extra_kwargs.keys())
-        if taken:
-            raise HevoConfigurationError(
-                f"extra_kwargs may not hold {', '.join(taken)}: the client sets it. "
-                "Use the client's own settings (timeout, extra_headers) instead."
-            )
-        unknown = sorted(extra_kwargs.keys() - _REQUEST_ARGUMENTS)
-        if unknown:
-            raise HevoConfigurationError(
-                f"extra_kwargs holds {', '.join(unknown)}, which requests.Session.request does not "
-                "take. It takes, for example, proxies, verify and cert."
-            )
-        unfit = [name for name, value in extra_headers.items() if not _fits_a_header(name, value)]
-        if unfit:
-            raise HevoConfigurationError(
-                f"extra_headers: {', '.join(map(repr, unfit))} cannot be sent. Names and values "
-                "must be text without line breaks and leading spaces."
-            )
         self._base_url = base_url
-        self._token = b64encode(f"{api_key}:{api_secret}".encode()).decode()
-        self._own_secrets = (api_key, api_secret, self._token)
+        self._exchange = exchange
         self._timeout = timeout
         self._retry = retry
         self._budget = budget
+        self._budget_takes_timeout = _takes_timeout(budget)
         self._sleep = sleep
-        self._extra_kwargs = dict(extra_kwargs)
-        self.requests_sent = 0
-        self._session = _Session()
-        self._session.headers.update(
-            {
-                "User-Agent": f"dagster-hevo/{__version__}",
-                "Accept": "application/json",
-                **extra_headers,
-            }
-        )
-        # Every request carries the keys and threads share the session, so cookies have no use.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MAX_CONNECTIONS, pool_block=True)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._monotonic = monotonic
+        self._deadline: float | None = None
 
     def __repr__(self) -> str:
         return f"Transport(base_url={self._base_url!r})"
 
-    def close(self) -> None:
-        """Close the kept-alive connections."""
-        self._session.close()
+    def until(self, deadline: float | None) -> Transport:
+        """The same transport, ending by ``deadline`` or its own deadline, whichever is earlier."""
+        bounded = copy.copy(self)
+        deadlines = [each for each in (self._deadline, deadline) if each is not None]
+        bounded._deadline = min(deadlines, default=None)
+        return bounded
 
     def send(self, request: Request) -> Any:
         """Send a request, again where that is allowed, and return the JSON of its answer.
@@ -217,8 +136,8 @@ class Transport:
 
         Raises:
             HevoApiError: Hevo answered with an error status.
-            HevoConnectionError: No answer came.
-            HevoResponseError: The answer was not JSON, or led to another host.
+            HevoConnectionError: No answer came, or no time was left before the deadline.
+            HevoResponseError: The answer was not JSON, too long, or led to another host.
             HevoConfigurationError: The body cannot be written as JSON.
         """
         if not _is_json(request.body):
@@ -230,6 +149,7 @@ class Transport:
             stop=tenacity.stop_after_attempt(self._retry.limit),
             wait=self._delay_before_next,
             retry=tenacity.retry_if_exception(lambda error: self._retry.allow(request, error)),
+            before_sleep=self._raise_if_next_is_too_late,
             sleep=self._sleep,
             reraise=True,
         )
@@ -240,55 +160,64 @@ class Transport:
         backoff = tenacity.wait_exponential(first, max=max(first, LONGEST_RETRY_DELAY))(state)
         backoff += random.uniform(0, first / 2)  # so that many clients do not march in step
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, HevoApiError) else None
-        return backoff if asked is None else asked
+        stated = error.retry_after if isinstance(error, HevoApiError) else None
+        return backoff if stated is None else stated
+
+    def _raise_if_next_is_too_late(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        is_too_late = self._deadline is not None and self._monotonic() + wait >= self._deadline
+        if error is not None and is_too_late:
+            raise error
 
     def _send_once(self, request: Request) -> Any:
         url, query = self._base_url + request.path, request.query
         for _ in range(MAX_REDIRECTS + 1):
-            if self._budget is not None:
-                self._budget.acquire(request.is_urgent)
-            self.requests_sent += 1
-            response = self._exchange(request, url, query)
-            if not response.is_redirect:
-                return self._read(request, response)
-            # Where it leads says its own query.
-            url, query = self._redirected(request, url, response), dict[str, str]()
+            self._wait_for_budget(request)
+            left = self._time_left(request)
+            timeout = self._timeout if left is None else min(self._timeout, left)
+            answer = self._exchange.send(request, url, query, timeout)
+            if not answer.is_redirect:
+                return self._read(request, answer)
+            # The URL that it leads to has its own query.
+            url, query = self._redirected(request, url, answer), dict[str, str]()
         raise HevoResponseError(
             request.method, request.path, "redirected in circles. Check base_url."
         )
 
-    def _exchange(self, request: Request, url: str, query: Mapping[str, str]) -> requests.Response:
-        try:
-            return self._session.request(
-                request.method,
-                url,
-                params=dict(query) or None,
-                json=request.body,
-                auth=self._signed,
-                timeout=self._timeout,
-                allow_redirects=False,
-                **self._extra_kwargs,
-            )
-        except requests.exceptions.RequestException as caught:
-            host = urlsplit(url).netloc
-            error = connection_error(request.method, request.path, host, self._timeout, caught)
-        except OSError:
-            error = HevoConfigurationError(
-                "extra_kwargs: verify or cert names a file that cannot be read as certificates."
-            )
-        # Out here, because the original holds the Authorization header: it must not hang on.
-        raise error
+    def _time_left(self, request: Request) -> float | None:
+        """Seconds until the deadline, None without one.
 
-    def _signed(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        # Not the tuple that `requests` offers: it reads keys as Latin-1 and breaks on others.
-        prepared.headers["Authorization"] = f"Basic {self._token}"
-        return prepared
+        Raises:
+            HevoConnectionError: No time is left.
+        """
+        if self._deadline is None:
+            return None
+        left = self._deadline - self._monotonic()
+        if left <= 0:
+            what = "not sent, because no time was left before the caller's deadline."
+            raise HevoConnectionError(request.method, request.path, what, was_sent=False)
+        return left
 
-    def _redirected(self, request: Request, url: str, response: requests.Response) -> str:
+    def _wait_for_budget(self, request: Request) -> None:
+        left = self._time_left(request)
+        if self._budget is None:
+            return
+        if left is None or not self._budget_takes_timeout:
+            self._budget.acquire(request.is_urgent)
+            return
+        budget = cast("_BudgetWithTimeout", self._budget)
+        if budget.acquire(request.is_urgent, timeout=left) is False:
+            what = (
+                "not sent, because no time was left: the request budget had no room before the "
+                "caller's deadline."
+            )
+            raise HevoConnectionError(request.method, request.path, what, was_sent=False)
+
+    def _redirected(self, request: Request, url: str, answer: Answer) -> str:
         origin = urlsplit(self._base_url)
         try:
-            target = urljoin(url, response.headers.get("Location", ""))
+            target = urljoin(url, answer.headers.get("Location", ""))
             there = urlsplit(target)
         except ValueError:
             target, there = "", urlsplit("")
@@ -300,64 +229,91 @@ class Transport:
                 request.method,
                 request.path,
                 f"answered with a redirect to {self._without_secrets(request, where)}, which is "
-                "not followed: the keys belong to the host that was asked, and a change is not "
-                "sent twice. Check region or base_url.",
+                "not followed: the keys belong to the host of base_url, and a change is not sent "
+                "twice. Check region or base_url.",
             )
         return target
 
-    def _read(self, request: Request, response: requests.Response) -> Any:
-        body = response.content
-        if response.ok:
-            if not body.strip():
-                return None
-            with suppress(ValueError, RecursionError):
-                return json.loads(body)
-            # Out here, because the original holds the whole body.
-            raise self._garbled(request, response)
-        raise self._api_error(request, response)
+    def _read(self, request: Request, answer: Answer) -> Any:
+        if answer.is_error:
+            raise self._api_error(request, answer)
+        if not answer.is_success:
+            raise HevoResponseError(
+                request.method,
+                request.path,
+                f"answered with status {answer.status}, which is neither a result nor an error, "
+                "so the request does not count as accepted. Check that region or base_url leads "
+                "to Hevo's API and that no proxy or cache answers in its place.",
+            )
+        if answer.is_cut:
+            # The body of a trigger's answer is not needed, so the trigger may well have worked.
+            kind = HevoResponseError if request.is_repeatable else HevoGarbledResponseError
+            raise kind(
+                request.method,
+                request.path,
+                f"status {answer.status} with more than {LONGEST_BODY // 2**20} MiB of answer, "
+                "which is the most that is read. Set a smaller page_size, and check that region "
+                "or base_url leads to Hevo's API.",
+            )
+        if not answer.body.strip():
+            return None
+        with suppress(ValueError, RecursionError):
+            return json.loads(answer.body)
+        # Out here, because the original holds the whole body.
+        raise self._garbled(request, answer)
 
-    def _garbled(self, request: Request, response: requests.Response) -> HevoGarbledResponseError:
-        kind = response.headers.get("Content-Type", "no content type")
-        shown = self._without_secrets(request, shown_text(response))
-        what = f"an answer that is not JSON ({kind[:100]}): {shown}"
+    def _garbled(self, request: Request, answer: Answer) -> HevoGarbledResponseError:
+        kind = self._without_secrets(request, answer.headers.get("Content-Type", ""))[:100]
+        shown = self._without_secrets(request, shown_text(answer))
+        what = f"an answer that is not JSON ({kind or 'no content type'}): {shown}"
         return HevoGarbledResponseError(
             request.method,
             request.path,
-            f"status {response.status_code} with {what} What to do: check that region or base_url "
+            f"status {answer.status} with {what} What to do: check that region or base_url "
             "leads to Hevo's API and that no proxy or login page answers in its place.",
         )
 
-    def _api_error(self, request: Request, response: requests.Response) -> HevoApiError:
-        status = response.status_code
-        said = message_in(response)
-        retry_after = retry_after_of(response)
+    def _api_error(self, request: Request, answer: Answer) -> HevoApiError:
+        status = answer.status
+        text = error_text(answer)
+        retry_after = retry_after_of(answer)
         if status == 429 and self._budget is not None:
             self._budget.exhaust(retry_after if retry_after is not None else 60.0)
         # Judged by the whole text: what is masked or cut off may hold the words that matter.
-        kind = error_kind(status, said)
-        message = self._without_secrets(request, said)
-        return kind(status, request.method, request.path, message, retry_after=retry_after)
+        kind = error_kind(status, text.message)
+        message = self._without_secrets(request, text.message, is_cut=answer.is_cut)
+        return kind(
+            status,
+            request.method,
+            request.path,
+            message,
+            retry_after=retry_after,
+            was_json=text.was_json,
+        )
 
-    def _without_secrets(self, request: Request, text: str) -> str:
-        secrets = [*self._own_secrets]
+    def _without_secrets(self, request: Request, text: str, *, is_cut: bool = False) -> str:
+        secrets = [*self._exchange.secrets]
         if request.is_confidential:
             secrets += texts_in(request.body)
-        return without(spellings_of(secrets), text)[:SHOWN_CHARACTERS]
+        spellings = spellings_of(secrets)
+        masked = without(spellings, text)
+        if is_cut:
+            masked = without_cut_secret(spellings, masked)
+        return masked[:SHOWN_CHARACTERS]
+
+
+def _takes_timeout(budget: Budget | None) -> bool:
+    if budget is None:
+        return False
+    try:
+        return "timeout" in inspect.signature(budget.acquire).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_json(body: object) -> bool:
     try:
         json.dumps(body, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def _fits_a_header(name: str, value: str) -> bool:
-    try:
-        requests.utils.check_header_validity((name, value))
-        name.encode("latin-1")
-        value.encode("latin-1")
-    except (requests.exceptions.InvalidHeader, UnicodeEncodeError, AttributeError):
         return False
     return True

@@ -32,6 +32,7 @@ class Answer:
         body: Sent as it is if text or bytes, else as JSON; None is no body.
         cut: Close the connection instead of answering, or in the middle of the body.
         delay: Seconds before the answer.
+        drip: Send the headers, or the body, byte by byte, one every 30 ms.
     """
 
     body: Any = None
@@ -39,6 +40,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: Literal["at once", "in the body"] | None = None
     delay: float = 0.0
+    drip: Literal["headers", "body"] | None = None
 
     @property
     def raw(self) -> bytes:
@@ -140,9 +142,15 @@ class StubServer:
                 self.send_response_only(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                if answer.status != 204:
+                if answer.status not in (204, 304):
                     self.send_header("Content-Length", str(len(raw)))
+                if answer.drip == "headers":
+                    self._drip(b"".join(self._headers_buffer) + b"X-More: " + b"x" * 1000)
+                    return
                 self.end_headers()
+                if answer.drip == "body":
+                    self._drip(raw)
+                    return
                 if answer.cut == "in the body":
                     self.wfile.write(raw[: len(raw) // 2])
                     self._cut()
@@ -150,6 +158,11 @@ class StubServer:
                 self.wfile.write(raw)
 
             do_GET = do_POST = do_PATCH = do_CONNECT = answer
+
+            def _drip(self, content: bytes) -> None:
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.03)
 
             def _cut(self) -> None:
                 self.wfile.flush()

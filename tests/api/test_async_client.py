@@ -15,6 +15,7 @@ from dagster_hevo.api.errors import (
     HevoAuthenticationError,
     HevoConfigurationError,
     HevoConflictError,
+    HevoConnectionError,
     HevoNotFoundError,
 )
 
@@ -33,7 +34,10 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments():
     assert methods_of(AsyncHevoClient) == methods_of(HevoClient)
 
 
-def test_every_method_is_awaitable_or_a_list_of_pages():
+SENDS_NOTHING = {"with_deadline", "within", "hevo_now_ms"}
+
+
+def test_every_method_that_sends_is_awaitable_or_a_list_of_pages():
     lists = {
         name
         for name in methods_of(HevoClient)
@@ -41,8 +45,9 @@ def test_every_method_is_awaitable_or_a_list_of_pages():
     }
     for name in methods_of(AsyncHevoClient):
         method = getattr(AsyncHevoClient, name)
-        assert inspect.iscoroutinefunction(method) == (name not in lists), name
-    assert lists == {"list_pipelines", "list_jobs", "get_job_objects", "list_objects"}
+        assert inspect.iscoroutinefunction(method) == (name not in lists | SENDS_NOTHING), name
+    pages = {"job_pages", "job_object_pages"}
+    assert lists == {"list_pipelines", "list_jobs", "get_job_objects", "list_objects", *pages}
 
 
 def test_every_method_keeps_its_documentation():
@@ -149,3 +154,37 @@ def test_lists_of_the_other_client_are_plain_iterators(connect):
 def test_a_client_and_settings_of_another_are_refused(connect):
     with pytest.raises(HevoConfigurationError, match="timeout"):
         AsyncHevoClient(connect("http://127.0.0.1:9"), timeout=3)
+
+
+def test_the_deadline_of_the_asynchronous_client_is_kept(serve, connect):
+    server = serve(Answer(PIPELINE))
+    hevo = AsyncHevoClient(connect(server, monotonic=lambda: 100.0))
+    assert asyncio.run(_name_of_pipeline(hevo.with_deadline(100.5))) == "Shop"
+    with pytest.raises(HevoConnectionError, match="no time was left"):
+        asyncio.run(_name_of_pipeline(hevo.with_deadline(100.0)))
+    with pytest.raises(HevoConnectionError, match="no time was left"):
+        asyncio.run(_name_of_pipeline(hevo.within(0)))
+    assert len(server.requests) == 1
+
+
+async def _name_of_pipeline(hevo: AsyncHevoClient) -> str:
+    return (await hevo.get_pipeline(7)).name
+
+
+def test_pages_of_jobs_are_taken_one_by_one(serve, connect):
+    first = Answer({"data": [{"job_id": "a"}], "has_more": True, "next_cursor": "x"})
+    server = serve(first, Answer({"data": [{"job_id": "b"}]}))
+
+    async def pages():
+        hevo = AsyncHevoClient(connect(server))
+        return [(page.entries[0].job_id, page.has_more) async for page in hevo.job_pages(7)]
+
+    assert asyncio.run(pages()) == [("a", True), ("b", False)]
+
+
+def test_hevos_time_is_told_without_a_request(serve, connect):
+    server = serve(Answer(PIPELINE, headers={"Date": "Wed, 21 Oct 2015 07:28:00 GMT"}))
+    hevo = AsyncHevoClient(connect(server, monotonic=lambda: 100.0))
+    asyncio.run(_name_of_pipeline(hevo))
+    assert hevo.hevo_now_ms() == 1_445_412_480_000
+    assert len(server.requests) == 1

@@ -109,6 +109,7 @@ ENDPOINTS: list[tuple[str, Call, str, str, Any, Any]] = [
         None,
     ),
     ("list_jobs", lambda h: list(h.list_jobs(7)), "GET", f"{BASE}/7/jobs{LIMIT}", None, [JOB]),
+    ("job_pages", lambda h: list(h.job_pages(7)), "GET", f"{BASE}/7/jobs{LIMIT}", None, [JOB]),
     ("get_job", lambda h: h.get_job(7, "j1"), "GET", f"{BASE}/7/jobs/j1", None, JOB),
     (
         "get_job_completion_status",
@@ -137,6 +138,14 @@ ENDPOINTS: list[tuple[str, Call, str, str, Any, Any]] = [
     (
         "get_job_objects",
         lambda h: list(h.get_job_objects(7, "j1")),
+        "GET",
+        f"{BASE}/7/jobs/j1/objects{LIMIT}",
+        None,
+        [{"object_name": "orders"}],
+    ),
+    (
+        "job_object_pages",
+        lambda h: list(h.job_object_pages(7, "j1")),
         "GET",
         f"{BASE}/7/jobs/j1/objects{LIMIT}",
         None,
@@ -193,12 +202,21 @@ def test_an_endpoint_is_asked_as_documented(serve, connect, call, method, target
     assert seen.keys == (KEY, SECRET)
     assert seen.headers["User-Agent"] == f"dagster-hevo/{__version__}"
     assert "Cookie" not in seen.headers
+    if method == "POST":
+        assert seen.headers["Content-Type"] == "application/json"
+
+
+def test_a_content_type_among_the_extra_headers_wins(serve, connect):
+    server = serve(Answer(status=204))
+    connect(server, extra_headers={"content-type": "text/plain"}).trigger_pipeline_sync(7)
+    headers = {name.lower(): value for name, value in server.requests[0].headers.items()}
+    assert headers["content-type"] == "text/plain"
 
 
 def test_every_public_method_is_tried_above():
     tried = {name.partition(",")[0] for name, *_ in ENDPOINTS}
     public = {name for name, kind in vars(HevoClient).items() if name[0] != "_" and callable(kind)}
-    assert tried == public - {"close"}
+    assert tried == public - {"close", "with_deadline", "within", "hevo_now_ms"}
 
 
 @pytest.mark.parametrize("answer", [Answer(), Answer({"job_id": "j9"}), Answer(status=202)])
@@ -373,7 +391,7 @@ def test_threads_share_a_client(sandbox, connect):
 
 def test_the_client_and_the_life_of_a_job_need_no_dagster():
     code = (
-        "import sys, dagster_hevo.api, dagster_hevo.jobs, dagster_hevo.jobs.life\n"
+        "import sys, dagster_hevo.api, dagster_hevo.jobs\n"
         "dagster_hevo.api.HevoClient, dagster_hevo.api.AsyncHevoClient\n"
         "print([name for name in sys.modules if name.partition('.')[0] == 'dagster'])"
     )

@@ -245,6 +245,15 @@ def test_a_redirect_on_the_same_host_is_followed_for_reading(serve, connect):
     assert server.requests[1].keys == (KEY, SECRET)
 
 
+@pytest.mark.parametrize("status", [300, 302, 304, 307, 399])
+def test_a_3xx_that_leads_nowhere_is_a_response_error(serve, connect, status):
+    server = serve(Answer(PIPELINE, status=status))
+    error = error_of(lambda: connect(server).get_pipeline(7))
+    assert isinstance(error, HevoResponseError)
+    assert f"status {status}, which is neither a result nor an error" in str(error)
+    assert len(server.requests) == 1
+
+
 def test_redirects_in_circles_end(serve, connect):
     server = serve(Answer(status=302, headers={"Location": "/api/v1/pipelines/7"}))
     assert "circles" in str(error_of(lambda: connect(server).get_pipeline(7)))
@@ -366,5 +375,8 @@ SETTINGS = {"host": "db", "user": "reader", "password": "hunter2-of-the-source"}
 )
 def test_a_sources_settings_are_not_told_when_the_answer_is_malformed(serve, connect, answer):
     hevo: HevoClient = connect(serve(answer))
-    told = everything_told_by(error_of(lambda: hevo.get_pipeline(7)))
+    try:
+        told = repr(hevo.get_pipeline(7))
+    except HevoError as error:
+        told = everything_told_by(error)
     assert SETTINGS["password"] not in told

@@ -306,6 +306,52 @@ def test_a_clock_set_back_costs_one_window_and_not_more(store: str, time: Time) 
     assert time.now - before == pytest.approx(60.6, abs=0.5)
 
 
+def test_a_clock_set_back_does_not_hold_up_urgent_requests(store: str, time: Time) -> None:
+    budget = budget_on(store, time)
+    use_up(budget)
+    time.now -= 3600
+    assert all(budget.acquire(urgent=True, timeout=0) for _ in range(3))
+    assert not budget.acquire(timeout=0)
+
+
+def test_urgent_requests_go_at_once_after_an_ordinary_one_noticed_the_clock(
+    store: str, time: Time
+) -> None:
+    budget = budget_on(store, time)
+    use_up(budget)
+    time.now -= 3600
+    assert not budget.acquire(timeout=0)
+    assert budget.remaining() == 0
+    assert budget.acquire(urgent=True, timeout=0)
+
+
+def test_urgent_requests_after_a_clock_was_set_back_count(store: str, time: Time) -> None:
+    budget = budget_on(store, time, rate=3)
+    use_up(budget)
+    time.now -= 3600
+    urgent = [budget.acquire(urgent=True, timeout=0) for _ in range(4)]
+    assert urgent == [True, True, True, False]
+
+
+def test_a_pause_from_before_a_clock_was_set_back_does_not_hold_up_urgent_requests(
+    store: str, time: Time
+) -> None:
+    budget = budget_on(store, time)
+    budget.acquire()
+    budget.exhaust(30)
+    time.now -= 1800
+    assert budget.acquire(urgent=True, timeout=0)
+
+
+def test_a_429_after_a_clock_was_set_back_holds_up_urgent_requests(store: str, time: Time) -> None:
+    budget = budget_on(store, time)
+    use_up(budget)
+    time.now -= 3600
+    budget.acquire(urgent=True, timeout=0)
+    budget.exhaust(30)
+    assert not budget.acquire(urgent=True, timeout=0)
+
+
 def test_eight_threads_never_get_more_than_the_budget(tmp_path: Path, time: Time) -> None:
     budget = budget_on(f"sqlite:///{tmp_path / 'budget.sqlite'}", time)
     counts: list[int] = []
@@ -324,8 +370,12 @@ def test_a_negative_limit_is_refused(time: Time) -> None:
 
 class TestTheBoard:
     def test_reads_back_what_it_wrote(self) -> None:
-        board = Board(5, 6, (Ticket("a", True, 7), Ticket("b", False, 8)), {"job": 9})
+        board = Board(5, 6, (Ticket("a", True, 7), Ticket("b", False, 8)), {"job": 9}, 10)
         assert Board.from_json(board.to_json()) == board
+
+    def test_reads_what_an_older_version_wrote(self) -> None:
+        text = '{"paused":5,"scarce":6,"tickets":[],"watchers":{}}'
+        assert Board.from_json(text) == Board(5, 6)
 
     @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"paused": "x"}', "null"])
     def test_is_empty_if_what_was_written_cannot_be_read(self, text: str | None) -> None:

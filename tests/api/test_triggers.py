@@ -11,12 +11,14 @@ from stub_server import Answer, free_port
 from dagster_hevo.api.errors import (
     HevoConflictError,
     HevoConnectionError,
+    HevoGarbledResponseError,
     HevoRateLimitError,
     HevoResponseError,
     HevoServerError,
 )
 from dagster_hevo.sandbox import Fault
 
+PIPELINE = {"id": 7, "name": "Shop", "status": "INITIALIZED"}
 BUSY = "A job is in progress. To sync now you need to cancel the current job"
 
 
@@ -53,7 +55,7 @@ def test_a_trigger_is_not_repeated_after_a_server_error(serve, connect, call, st
 @pytest.mark.parametrize("body", ["<html>hello</html>", '{"status": "SUC'])
 def test_a_trigger_is_not_repeated_after_a_garbled_success(serve, connect, call, body):
     server = serve(Answer(body))
-    with pytest.raises(HevoResponseError):
+    with pytest.raises(HevoGarbledResponseError):
         call(connect(server))
     assert len(server.requests) == 1
 
@@ -64,6 +66,31 @@ def test_a_trigger_is_not_repeated_after_a_redirect(serve, connect, call):
     with pytest.raises(HevoResponseError, match="redirect"):
         call(connect(server))
     assert len(server.requests) == 1
+
+
+@every_trigger
+@pytest.mark.parametrize("status", [300, 302, 304, 305, 399])
+@pytest.mark.parametrize("headers", [{}, {"Location": "/elsewhere"}])
+def test_a_3xx_does_not_count_as_accepted(serve, connect, call, status, headers):
+    server = serve(Answer({"message": "fine"}, status=status, headers=headers))
+    with pytest.raises(HevoResponseError) as raised:
+        call(connect(server))
+    assert type(raised.value) is HevoResponseError
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [302, 304])
+def test_a_3xx_on_a_change_does_not_count_as_accepted(serve, connect, status):
+    server = serve(Answer(PIPELINE, status=status))
+    with pytest.raises(HevoResponseError, match=f"status {status}"):
+        connect(server).update_pipeline(7, {"name": "Shop"})
+    assert len(server.requests) == 1
+
+
+@every_trigger
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_2xx_counts_as_accepted(serve, connect, call, status):
+    assert call(connect(serve(Answer(status=status)))) is None
 
 
 @every_trigger
