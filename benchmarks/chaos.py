@@ -229,7 +229,7 @@ def main() -> int:
         restarting_seconds=0.05,
     )
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dagster_hevo.assets", "dagster_hevo.runs"])
+    context.set_forkserver_preload(["dagster_hevo.assets", "dagster_hevo.execution.step"])
     began = time.monotonic()
     with HevoSandbox(scenario, faults=all_faults()) as sandbox:
         settings: dict[str, object] = {

@@ -84,7 +84,7 @@ def main() -> int:
         restarting_seconds=0.1,
     )
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dagster_hevo.assets", "dagster_hevo.runs"])
+    context.set_forkserver_preload(["dagster_hevo.assets", "dagster_hevo.execution.step"])
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(dir=memory_disk()) as home,

@@ -240,7 +240,7 @@ def main() -> int:
     parser.add_argument("--only", help="points whose name contains this")
     parser.add_argument("--folder", help="where the instances are kept while it runs")
     arguments = parser.parse_args()
-    PROCESSES.set_forkserver_preload(["dagster_hevo.assets", "dagster_hevo.runs"])
+    PROCESSES.set_forkserver_preload(["dagster_hevo.assets", "dagster_hevo.execution.step"])
     points = life_of_a_job()
     step = len(points) / max(1, min(arguments.points, len(points)))
     points = [points[int(step * place)] for place in range(min(arguments.points, len(points)))]

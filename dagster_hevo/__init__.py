@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         load_hevo_asset_specs,
     )
     from dagster_hevo.components.account import HevoAccountComponent
-    from dagster_hevo.jobs.plan import IfJobRunning, SyncAction
+    from dagster_hevo.jobs.request import IfJobRunning, SyncAction
     from dagster_hevo.metadata import HevoMetadataSet
     from dagster_hevo.ops import (
         HevoCancelJobConfig,
@@ -104,7 +104,7 @@ _HOMES = {
         "load_hevo_asset_specs",
     ),
     "dagster_hevo.components.account": ("HevoAccountComponent",),
-    "dagster_hevo.jobs.plan": ("IfJobRunning", "SyncAction"),
+    "dagster_hevo.jobs.request": ("IfJobRunning", "SyncAction"),
     "dagster_hevo.ops": (
         "HevoCancelJobConfig",
         "HevoDisableOpConfig",

@@ -16,7 +16,7 @@ from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.asset_facts import AssetFacts
 from dagster_hevo.dagster_private import pending_state, remember_state, remembered_state
-from dagster_hevo.events import check_spec
+from dagster_hevo.execution.events import check_spec
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.specs import AccountSpecs, changed, executable, is_silenced
 from dagster_hevo.sync_config import HevoSyncConfig

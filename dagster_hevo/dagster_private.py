@@ -24,6 +24,7 @@ from dagster._core.definitions.metadata.metadata_set import (
     NamespacedMetadataSet as NamespacedMetadataSet,
 )
 from dagster._core.events import EngineEventData
+from dagster._core.execution.stats import StepEventStatus
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext, OpExecutionContext
@@ -49,6 +50,37 @@ def engine_event_metadata(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataVal
     """The metadata of an engine event; empty for any other."""
     content = event.event_specific_data
     return content.metadata if isinstance(content, EngineEventData) else {}
+
+
+def has_step_succeeded(instance: dg.DagsterInstance, run_id: str, step_key: str) -> bool:
+    """Whether a step of a run ended well.
+
+    The public way reads the events of all steps of the run; this one is indexed by the step.
+    """
+    stats = instance.get_run_step_stats(run_id, [step_key])
+    return any(
+        item.step_key == step_key and item.status is StepEventStatus.SUCCESS for item in stats
+    )
+
+
+def outputs_used_in_run(context: AssetExecutionContext) -> frozenset[dg.AssetKey]:
+    """The assets of this step that another step of the run depends on.
+
+    Such a step is skipped where this one yields nothing for the asset. There is no public way to
+    know the steps of a run.
+    """
+    step_context = context.op_execution_context.get_step_execution_context()
+    executed = context.run.step_keys_to_execute
+    used: set[str] = set()
+    for step in step_context.execution_plan.steps:
+        if executed is not None and step.key not in executed:
+            continue
+        for step_input in getattr(step, "step_inputs", ()):
+            for handle in step_input.get_step_output_handle_dependencies():
+                if handle.step_key == step_context.step.key:
+                    used.add(handle.output_name)
+    keys = context.assets_def.keys_by_output_name
+    return frozenset(key for name, key in keys.items() if name in used)
 
 
 def check_evaluations(

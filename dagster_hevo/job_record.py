@@ -13,8 +13,9 @@ import dagster as dg
 from dagster_hevo.api.errors import HevoNotFoundError
 from dagster_hevo.api.models import Job, JobObject
 from dagster_hevo.dagster_private import check_evaluations
-from dagster_hevo.events import CHECK_NAME, ObjectAsset, observed_events
-from dagster_hevo.jobs.outcome import JobOutcome, ObjectIndex, judge_job
+from dagster_hevo.execution.events import CHECK_NAME, ObjectAsset, observed_events
+from dagster_hevo.jobs.objects import ObjectIndex, distinct
+from dagster_hevo.jobs.outcome import JobOutcome, ObjectResult, outcome_of_job
 
 if TYPE_CHECKING:
     from dagster_hevo.api.client import HevoClient
@@ -47,24 +48,35 @@ class JobRecorder:
         self._include_checks = include_checks
         self.events: list[ObservedEvent] = []
 
-    def read_objects(self, pipeline_id: int, job: Job) -> list[JobObject]:
-        """What a job says of its objects; nothing where Hevo knows nothing of them."""
+    def read_objects(self, pipeline_id: int, job: Job) -> tuple[JobObject, ...]:
+        """What a job lists of its objects; nothing where Hevo knows nothing of them."""
         try:
-            return list(self._client.get_job_objects(pipeline_id, job.job_id))
+            return distinct(self._client.get_job_objects(pipeline_id, job.job_id))
         except HevoNotFoundError:
-            return []
+            return ()
 
-    def judge(
-        self, pipeline_id: int, job: Job, mentioned: list[JobObject], index: ObjectIndex
+    def outcome_of(
+        self, pipeline_id: int, job: Job, listed: tuple[JobObject, ...], index: ObjectIndex
     ) -> JobOutcome:
         """What became of the objects.
 
-        Nobody here asked for the job. One of a kind that loads every object and names none counts
-        as loading all that are known.
+        Nobody here requested the job. One of a kind that loads every object is held against all
+        that are known, where its counts say that it had just as many.
         """
-        whole = job.type is not None and (job.type.is_routine or job.type.is_resync)
-        asked = index.objects if whole and not mentioned else ()
-        return judge_job(pipeline_id, job, mentioned, index, asked=asked)
+        is_whole = job.type is not None and (job.type.is_routine or job.type.is_resync)
+        known = frozenset(index.objects)
+        requested = known if is_whole and job.objects_success == len(known) else frozenset[str]()
+        outcome = outcome_of_job(
+            pipeline_id, job, listed, index, requested=requested, possible=requested
+        )
+        counted = ObjectResult.LOADED_BY_COUNT
+        if any(item.result is counted for item in outcome.objects.values()):
+            objects = self._client.list_objects(pipeline_id)
+            active = frozenset(item.object_id for item in objects if item.is_replicated)
+            if known != active:
+                # The pipeline has other objects by now: counts do not tell which were loaded.
+                return outcome_of_job(pipeline_id, job, listed, index, requested=())
+        return outcome
 
     def record(
         self, outcome: JobOutcome, assets: Iterable[ObjectAsset], jobs: Iterable[Job]

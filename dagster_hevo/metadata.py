@@ -1,6 +1,7 @@
 """The metadata under ``dagster-hevo/`` as a typed value, to read it back from assets and events.
 
-What is written there is decided in `translator.py` (assets) and `events.py` (materializations).
+What is written there is decided in `translator.py` (assets) and `execution/events.py`
+(materializations).
 """
 
 # Dagster before 1.13 reads the fields of a metadata set only where they are written Optional[...].
@@ -24,6 +25,7 @@ class HevoMetadataSet(NamespacedMetadataSet):
         object_id: The object.
         object_name: Its name in the source.
         source_path: Its namespace in the source, from the outside in, joined by dots.
+        shares_name: True where another object of the pipeline has the same bare name.
         job_id: The job that loaded it.
         job_type: The job's type.
         job_status: How the job ended.
@@ -39,6 +41,7 @@ class HevoMetadataSet(NamespacedMetadataSet):
     object_id: Optional[str] = None
     object_name: Optional[str] = None
     source_path: Optional[str] = None
+    shares_name: Optional[bool] = None
     job_id: Optional[str] = None
     job_type: Optional[str] = None
     job_status: Optional[str] = None

@@ -1,7 +1,7 @@
 """The objects of a pipeline that a person means, named by id or by name.
 
 For ops and the command line, where people write objects down. What a job says of its objects is
-matched in `jobs/outcome.py`.
+matched in `jobs/objects.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.models import PipelineObject
-from dagster_hevo.jobs.outcome import path_text
+from dagster_hevo.jobs.objects import path_text
 
 NAMES_SHOWN = 8
 

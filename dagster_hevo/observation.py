@@ -1,13 +1,14 @@
-"""One tick of the job sensor: which pipelines to look at, which jobs to record, when to look again.
+"""One tick of the job sensor: which pipelines to poll, which jobs to record, when to poll again.
 
-A job that a run of this Dagster waits for, or may still turn out to own, is left to that run
-(`job_owners.py`). What a run recorded, or an earlier tick whose cursor was lost, is not recorded
+A job that a run of this Dagster instance waits for, or may still claim, is left to that run
+(`job_sensor/`). What a run recorded, or an earlier tick whose cursor was lost, is not recorded
 again (`job_record.py`).
 """
 
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,14 +19,19 @@ import dagster as dg
 from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.errors import HevoAuthenticationError, HevoError, HevoNotFoundError
 from dagster_hevo.api.models import Job, Pipeline
-from dagster_hevo.events import ObjectAsset, summary
-from dagster_hevo.job_owners import LOST_AFTER, JobOwners, RunSearch, wishes_in_progress
+from dagster_hevo.execution.events import ObjectAsset, summary
+from dagster_hevo.execution.run_ledger import InstanceStore
 from dagster_hevo.job_record import JobRecorder, ObservedEvent
+from dagster_hevo.job_sensor.decide import Decision, Owner, OwnerKind, decide
+from dagster_hevo.job_sensor.ownership import JobOwnership
 from dagster_hevo.jobs.cursor import LATE_MS, JobCursor
 from dagster_hevo.jobs.job_list import shows_newest_first
-from dagster_hevo.jobs.outcome import JobOutcome, ObjectIndex
+from dagster_hevo.jobs.ledger import PipelineLedger
+from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
+from dagster_hevo.jobs.objects import ObjectIndex
+from dagster_hevo.jobs.outcome import JobOutcome, list_agrees
+from dagster_hevo.jobs.polling import age_of
 from dagster_hevo.jobs.schedule import History, Progress, next_look
-from dagster_hevo.jobs.watch import age_of
 from dagster_hevo.sensor_cursor import PipelineCursor, SensorCursor
 from dagster_hevo.tick_budget import TickBudget, TickSpent
 
@@ -38,8 +44,11 @@ OBJECTS_PATIENCE = 120.0
 # A job that was seen and that Hevo does not know any more is given up after this many seconds.
 GONE_AFTER = 24 * 3600.0
 MOST_EVENTS = 5000
-# The share of a tick's time in which finished runs are searched.
-SEARCH_SHARE = 0.3
+# How long a run that died may take to be retried before its job is recorded without it.
+RETRY_GRACE = 10 * 60.0
+# A run that is said to be in progress and has not recorded its job this long after the job's end is
+# gone: a live one polls its job at least every 15 minutes, or as often as the budget lets it.
+LOST_AFTER = 2 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,18 @@ class TickSettings:
         most_requests: How many requests a tick may send.
         most_seconds: How long it may take.
         include_checks: Whether the assets have the check ``hevo_job``.
+        account: The address of the Hevo account.
+        sensor_name: The sensor.
+        discovery_timeout: Seconds that a triggered job may take to appear.
     """
 
     interval: float = 60.0
     most_requests: int = 50
     most_seconds: float = 40.0
     include_checks: bool = True
+    account: str = ""
+    sensor_name: str = "hevo_job_sensor"
+    discovery_timeout: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +137,7 @@ class Tick:
         self._recorder = JobRecorder(
             self.instance, self.client, include_checks=self.settings.include_checks
         )
+        self._store = InstanceStore(self.instance)
         self._in_flight = 1
         self._began = 0.0
         self._is_cut_short = False
@@ -139,46 +155,52 @@ class Tick:
         """
         self._began = self.now()
         cursor = cursor.following(self.followed, self._began)
-        search = RunSearch(
-            self.instance,
-            self.followed,
-            self.now,
-            self._began + self.settings.most_seconds * SEARCH_SHARE,
-        )
-        cursor, is_complete = search.advance(cursor)
-        if not is_complete:
-            self.log("Searching finished runs for jobs that they left; going on next time.")
-            return cursor
+        cursor = self._with_awaited(cursor)
         self._in_flight = sum(
             len(known.jobs.unsettled) for known in cursor.pipelines.values() if known.jobs
         )
         looks: dict[int, _Look] = {}
         cursor = self._look(cursor, looks)
-        # Only now, when the jobs were read: see JobOwners. First the runs in progress, then those
-        # that finished, so that one which finishes in between is among either.
-        in_progress = wishes_in_progress(self.instance) if self._shows_news(cursor, looks) else ()
-        cursor, is_complete = search.advance(cursor)
-        owners = JobOwners(self.instance, cursor.left, in_progress)
-        for pipeline_id, job_id in owners.recorded:
-            cursor = cursor.without_job(pipeline_id, job_id)
-        if is_complete:
-            for pipeline_id, look in looks.items():
-                before = cursor.pipelines.get(pipeline_id, PipelineCursor())
-                after = self._settle(self.followed[pipeline_id], before, look, owners)
-                cursor = cursor.with_pipeline(pipeline_id, after)
+        for pipeline_id, look in looks.items():
+            before = cursor.pipelines.get(pipeline_id, PipelineCursor())
+            # Only now, when the jobs were read: see JobOwnership.
+            owners = self._ownership(pipeline_id)
+            after = self._settle(self.followed[pipeline_id], before, look, owners)
+            cursor = cursor.with_pipeline(pipeline_id, after)
         if self._is_cut_short:
-            self.log("This tick has spent its share; the rest is looked at next time.")
-        return self._tidied(cursor, owners)
+            self.log("This tick has spent its share; the rest is polled next time.")
+        return cursor.without_forgotten(self.followed, self.now())
+
+    def _with_awaited(self, cursor: SensorCursor) -> SensorCursor:
+        """The cursor with the jobs of runs that have ended and left them to be recorded."""
+        for pipeline_id in self.followed:
+            known = cursor.pipelines.get(pipeline_id, PipelineCursor())
+            ledger = PipelineLedger(self._store, self.settings.account, pipeline_id)
+            for pointer in ledger.claimed():
+                if pointer.job_id is None or known.awaits(pointer.job_id):
+                    continue
+                request = ledger.request_of(pointer)
+                if request is None or ledger.is_running(request.run_id):
+                    continue
+                known = known.awaiting_job(pointer.job_id)
+                cursor = cursor.with_pipeline(pipeline_id, known)
+        return cursor
+
+    def _ownership(self, pipeline_id: int) -> JobOwnership:
+        return JobOwnership(
+            self._store,
+            self.settings.account,
+            pipeline_id,
+            sensor_name=self.settings.sensor_name,
+            discovery_timeout=self.settings.discovery_timeout,
+            ended_at=self._ended_at,
+        )
+
+    def _ended_at(self, run_id: str) -> float | None:
+        record = self.instance.get_run_record_by_id(run_id)
+        return None if record is None else record.end_time
 
     # Looking
-
-    def _shows_news(self, cursor: SensorCursor, looks: Mapping[int, _Look]) -> bool:
-        """Whether there are jobs of which it matters whose they are."""
-        known = ((cursor.pipelines.get(key), look) for key, look in looks.items())
-        return any(
-            before is None or before.jobs is None or before.jobs.still_to_come(look.jobs)
-            for before, look in known
-        )
 
     def _look(self, cursor: SensorCursor, looks: dict[int, _Look]) -> SensorCursor:
         """Read pipelines' jobs, as long as requests are left to record those that are over."""
@@ -228,11 +250,9 @@ class Tick:
 
     def _awaited(self, cursor: SensorCursor, pipeline_id: int) -> frozenset[str]:
         """The jobs of a pipeline that are to be recorded, whether they are on a list or not."""
-        known = cursor.pipelines.get(pipeline_id)
-        if known is not None and known.jobs is not None:
-            return known.jobs.unsettled
-        left = (wish.job_id for wish in cursor.left if wish.pipeline_id == pipeline_id)
-        return frozenset(job_id for job_id in left if job_id is not None)
+        known = cursor.pipelines.get(pipeline_id, PipelineCursor())
+        unsettled = frozenset[str]() if known.jobs is None else known.jobs.unsettled
+        return unsettled | known.awaited
 
     def _read_jobs(
         self, pipeline_id: int, before: PipelineCursor, awaited: frozenset[str]
@@ -258,31 +278,36 @@ class Tick:
     # Recording
 
     def _settle(
-        self, followed: FollowedPipeline, before: PipelineCursor, look: _Look, owners: JobOwners
+        self, followed: FollowedPipeline, before: PipelineCursor, look: _Look, owners: JobOwnership
     ) -> PipelineCursor:
         """Record the jobs of a pipeline that are over and nobody else's."""
         pipeline_id, now = followed.pipeline.id, self.now()
         begins = before.jobs is None
-        known = before.jobs or JobCursor()
+        known = (before.jobs or JobCursor()).awaiting(before.awaited)
         settled: set[str] = set()
         held: dict[str, float] = {}
         waits: list[float] = []
         come = known.still_to_come(look.jobs)
         for job in come:
             since = before.held.get(job.job_id, now)
+            owner = owners.owner_of(job, self.client.hevo_now_ms())
             is_past = job.is_terminal and before.is_past(job, self._began)
-            if is_past and not owners.is_ours(pipeline_id, job):
+            if is_past and owner.kind is OwnerKind.NOBODY:
                 settled.add(job.job_id)
                 continue
-            owner = owners.of(pipeline_id, job)
-            if owner.has_waiting_run and now - since < LOST_AFTER:
-                # Its run's end brings us back sooner than this.
-                waits.append(followed.longest_idle(self.settings.interval))
-            elif not job.is_terminal:
-                waits.append(self._worth_waiting(job, look.jobs))
+            decision = decide(
+                job,
+                owner,
+                ended_since=since,
+                now=now,
+                retry_grace=RETRY_GRACE,
+                lost_after=LOST_AFTER,
+            )
+            if decision is Decision.DROP:
+                settled.add(job.job_id)
                 continue
-            elif owner.retry_until > now:
-                waits.append(owner.retry_until - now)
+            if decision is Decision.LATER:
+                waits.append(self._next_poll(followed, job, look.jobs, owner))
             else:
                 try:
                     if self._record(followed, job, look.jobs, owners, now - since):
@@ -305,7 +330,9 @@ class Tick:
             else:
                 self.log(f"Job {job_id} of pipeline {pipeline_id} is gone from Hevo; given up.")
                 settled.add(job_id)
-        after = known.after(look.jobs, settled=settled)
+        hevo_ms = self.client.hevo_now_ms()
+        latest_ms = None if hevo_ms is None else hevo_ms + CLOCK_TOLERANCE_MS
+        after = known.after(look.jobs, settled=settled, latest_ms=latest_ms)
         if waits:
             return PipelineCursor(after, now + min(waits), held=held)
         if begins or settled:
@@ -315,32 +342,45 @@ class Tick:
         wait = min(wait, followed.longest_idle(self.settings.interval))
         return PipelineCursor(after, now + wait, idle)
 
+    def _next_poll(
+        self, followed: FollowedPipeline, job: Job, jobs: tuple[Job, ...], owner: Owner
+    ) -> float:
+        """Seconds until a job that is left for later is worth a poll."""
+        if owner.kind is OwnerKind.RUN:
+            return followed.longest_idle(self.settings.interval)
+        if job.is_terminal and owner.ended_at is not None:
+            return max(owner.ended_at + RETRY_GRACE - self.now(), self.settings.interval)
+        return self._worth_waiting(job, jobs)
+
     def _record(
         self,
         followed: FollowedPipeline,
         job: Job,
         jobs: Iterable[Job],
-        owners: JobOwners,
+        owners: JobOwnership,
         waited: float,
     ) -> bool:
         """Record a job, unless what became of its objects is not listed yet."""
         if len(self.events) > MOST_EVENTS:
             raise TickSpent
         pipeline_id = followed.pipeline.id
-        mentioned = self._recorder.read_objects(pipeline_id, job)
-        if len(mentioned) < max(job.objects_total, 1) and waited < OBJECTS_PATIENCE:
+        listed = self._recorder.read_objects(pipeline_id, job)
+        if not list_agrees(job, listed) and waited < OBJECTS_PATIENCE:
             return False
-        outcome = self._recorder.judge(pipeline_id, job, mentioned, followed.index)
+        object_ids = followed.index.ids_in(listed)
+        if not owners.claim(job, self.client.hevo_now_ms(), object_ids=object_ids):
+            return False
+        outcome = self._recorder.outcome_of(pipeline_id, job, listed, followed.index)
         is_news = self._recorder.record(outcome, followed.assets, jobs)
         sentence = f"The job sensor recorded job {job.job_id}, which ended {job.status}."
-        owners.close(pipeline_id, job, sentence)
+        owners.settle(job, sentence, uid=uuid.uuid4().hex[:12])
         if is_news:
             self.log(summary(outcome))
             self.recorded.append(outcome)
         return True
 
     def _worth_waiting(self, job: Job, jobs: tuple[Job, ...]) -> float:
-        """When to look at a job that goes on: by the schedule that a waiting step follows."""
+        """When to poll a job that runs: by the schedule that a waiting step follows."""
         interval = self.settings.interval
         if job.status is JobStatus.CANCELLING:
             return interval
@@ -357,15 +397,3 @@ class Tick:
             seed=job.job_id,
         )
         return max(interval, wait)
-
-    def _tidied(self, cursor: SensorCursor, owners: JobOwners) -> SensorCursor:
-        """Forget what is settled, so that the cursor does not grow."""
-
-        def unsettled(pipeline_id: int) -> frozenset[str] | None:
-            known = cursor.pipelines.get(pipeline_id)
-            return None if known is None or known.jobs is None else known.jobs.unsettled
-
-        left = owners.still_left(unsettled, self.now())
-        for wish in set(cursor.left) - set(left):
-            owners.close_left(wish)
-        return replace(cursor, left=left).without_forgotten(self.followed, self.now())

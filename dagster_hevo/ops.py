@@ -1,7 +1,7 @@
 """Ops for jobs that are built of ops: sync, resync, refresh a schema, enable, disable, cancel.
 
-Each is a few lines over what the assets use: a job's life is `jobs/life.py`, remembered in the
-run's event log by `run_ledger.py`. They record no assets; the job sensor does that.
+Each is a few lines over what the assets use: a request is carried out by `jobs/runner.py` and
+remembered by `execution/run_ledger.py`. They record no assets; the job sensor does that.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of an op's config as
@@ -17,21 +17,26 @@ from pydantic import Field
 from dagster_hevo.api.enums import PipelineStatus, ResyncMode
 from dagster_hevo.api.errors import HevoError, HevoPipelineStateError
 from dagster_hevo.api.models import Job, Pipeline, PipelineObject
-from dagster_hevo.events import failure_of_error, failure_of_outcome, job_metadata, summary
-from dagster_hevo.jobs.job_list import read_newest_jobs, running_job
-from dagster_hevo.jobs.life import JobLife
-from dagster_hevo.jobs.outcome import JobOutcome, KnownObject, ObjectIndex
-from dagster_hevo.jobs.plan import IfJobRunning, SyncAction, plan_sync
-from dagster_hevo.jobs.schedule import History
-from dagster_hevo.jobs.settings import SystemClock, as_text
-from dagster_hevo.jobs.watch import JobWatcher
+from dagster_hevo.execution.events import (
+    failure_of_error,
+    failure_of_outcome,
+    job_metadata,
+    summary,
+)
+from dagster_hevo.execution.step import runner_in_step
+from dagster_hevo.jobs.job_list import read_jobs, running_job
+from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
+from dagster_hevo.jobs.outcome import JobOutcome
+from dagster_hevo.jobs.records import Settlement
+from dagster_hevo.jobs.request import IfJobRunning, SyncAction, make_request
+from dagster_hevo.jobs.runner import JobRunner
+from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.object_choice import ObjectChoiceError, choose_objects
 from dagster_hevo.resources import HevoResource
-from dagster_hevo.runs import life_in_step
 
 AFTER = {"after": dg.In(dg.Nothing, description="Anything that has to happen before.")}
 TAGS = {"dagster/compute_kind": "hevo"}
-LONGEST_LOOK_INTERVAL = 5.0
+LONGEST_POLL_INTERVAL = 5.0
 
 JobResult = dict[str, Any]
 
@@ -182,7 +187,7 @@ def hevo_cancel_job_op(
     client, pipeline_id = hevo.get_client(), config.pipeline_id
     with failures_named(pipeline_id):
         if config.job_id is None:
-            job = running_job(read_newest_jobs(client, pipeline_id).jobs, also_unknown=True)
+            job = running_job(read_jobs(client, pipeline_id).jobs, also_unknown=True)
         else:
             job = client.get_job(pipeline_id, config.job_id)
         if job is None:
@@ -254,37 +259,36 @@ def _carry_out(
 ) -> JobResult:
     pipeline_id = config.pipeline_id
     with failures_named(pipeline_id):
-        life = life_in_op(context, hevo, config, action, wanted or [], resync_mode)
+        runner = runner_in_op(context, hevo, config, action, wanted or [], resync_mode)
         if not config.wait_for_completion:
-            job = life.start().job
+            job = runner.start()
             context.log.info(f"Not waiting for job {job.job_id} of pipeline {pipeline_id}.")
             context.add_output_metadata(job_metadata(pipeline_id, job))
             return job_result(pipeline_id, job)
-        outcome = life.carry_out()
+        outcome = runner.run()
         context.log.info(summary(outcome))
-        life.close()
     failure = failure_of_outcome(
         outcome, accept_completed_with_failures=config.accept_completed_with_failures
     )
+    runner.settle(Settlement.RECORDED if failure is None else Settlement.FAILED)
     if failure is not None:
         raise failure
     context.add_output_metadata(job_metadata(pipeline_id, outcome.job))
     return outcome_result(outcome)
 
 
-def life_in_op(
+def runner_in_op(
     context: dg.OpExecutionContext,
     hevo: HevoResource,
     config: HevoSyncOpConfig,
     action: SyncAction,
     wanted: list[str],
     resync_mode: ResyncMode,
-) -> JobLife:
-    """The life of the job that an op wishes for.
+) -> JobRunner:
+    """The runner of the request that an op makes.
 
     Raises:
-        HevoError: Hevo could not be asked for the pipeline's objects, or one that is wanted is not
-            among them.
+        HevoError: The pipeline's objects could not be read, or a wanted one is not among them.
     """
     pipeline_id = config.pipeline_id
     known = tuple(hevo.get_client().list_objects(pipeline_id))
@@ -294,11 +298,13 @@ def life_in_op(
         raise ObjectChoiceError(
             f"Pipeline {pipeline_id} has no object that Hevo replicates: there is nothing to load."
         )
-    plan = plan_sync(
+    request = make_request(
         pipeline_id, _ids(chosen), _ids(active), action=action, resync_mode=resync_mode
     )
-    index = ObjectIndex(KnownObject.of(item) for item in active)
-    return life_in_step(context, hevo, plan, index, config.if_job_running)
+    index = ObjectIndex(KnownObject.all_of(known))
+    return runner_in_step(
+        context, hevo, request, index, config.if_job_running, records_outcome=False
+    )
 
 
 def _ids(objects: tuple[PipelineObject, ...] | list[PipelineObject]) -> list[str]:
@@ -306,11 +312,9 @@ def _ids(objects: tuple[PipelineObject, ...] | list[PipelineObject]) -> list[str
 
 
 def _end_of(context: dg.OpExecutionContext, hevo: HevoResource, pipeline_id: int, job: Job) -> Job:
-    clock = SystemClock()
-    settings = hevo.job_settings()
-    deadline = None if hevo.poll_timeout is None else clock.monotonic() + hevo.poll_timeout
-    watcher = JobWatcher(hevo.get_client(), settings, clock, context.log)
-    return watcher.watch(pipeline_id, job, History(), deadline=deadline)
+    request = make_request(pipeline_id, [job.job_id], [], action=SyncAction.SYNC_NOW)
+    runner = runner_in_step(context, hevo, request, ObjectIndex(()), IfJobRunning.WAIT)
+    return runner.follow(job)
 
 
 def _settled(
@@ -329,7 +333,7 @@ def _settled(
         waited = time.monotonic() - began
         if str(pipeline.status).endswith("_FAILED") or waited >= config.wait_seconds:
             raise _not_settled(pipeline, waited)
-        time.sleep(min(hevo.poll_interval, LONGEST_LOOK_INTERVAL, config.wait_seconds - waited))
+        time.sleep(min(hevo.poll_interval, LONGEST_POLL_INTERVAL, config.wait_seconds - waited))
 
 
 def _not_settled(pipeline: Pipeline, waited: float) -> HevoPipelineStateError:

@@ -25,7 +25,7 @@ from dagster_hevo.api.errors import (
 )
 from dagster_hevo.api.settings import resolve_base_url
 from dagster_hevo.asset_facts import AssetFacts, check_url_template
-from dagster_hevo.jobs.plan import IfJobRunning
+from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
 from dagster_hevo.secrets import concealed, revealed
 from dagster_hevo.state_file import kept_state_path, read_snapshot, read_state, write_state
@@ -62,7 +62,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
     api_secret: str = Field(description="API secret (its password). Use dg.EnvVar.")
     region: str = Field(
         default="us",
-        description="Region of the account: us, us2, eu, in, asia, au, or a newer one.",
+        description="Region of the account: us, us2, eu, in, asia, au, us-gcp, or a newer one.",
     )
     base_url: str | None = Field(
         default=None,
@@ -105,6 +105,15 @@ class HevoResource(dg.ConfigurableResource[Any]):
     )
     job_discovery_timeout: float = Field(
         default=60.0, description="Seconds that a triggered job may take to show up."
+    )
+    job_objects_timeout: float = Field(
+        default=120.0,
+        description="Seconds that the list of a job's objects may lag behind the job's end.",
+    )
+    deferred_timeout: float = Field(
+        default=6 * 3600.0,
+        description="Seconds that a job may stay DEFERRED, which Hevo calls a job while the "
+        "source's own limits are used up.",
     )
     cancel_on_termination: bool = Field(
         default=True,
@@ -250,6 +259,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
             poll_interval=self.poll_interval,
             poll_timeout=self.poll_timeout,
             job_discovery_timeout=self.job_discovery_timeout,
+            objects_timeout=self.job_objects_timeout,
+            deferred_timeout=self.deferred_timeout,
             cancel_on_termination=self.cancel_on_termination,
             if_job_running=if_job_running,
             requests_per_minute=self.requests_per_minute,
@@ -289,7 +300,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
         Raises:
             dagster.Failure: The job did not end well, or did not come about; with its metadata.
         """
-        from dagster_hevo.runs import materialize
+        from dagster_hevo.execution.step import materialize
 
         yield from materialize(context, self, config or HevoSyncConfig())
 
@@ -387,5 +398,7 @@ _LEAST = {
     "poll_interval": 0.001,
     "poll_timeout": 0,
     "job_discovery_timeout": 0,
+    "job_objects_timeout": 0,
+    "deferred_timeout": 0,
     "definitions_max_age": 0,
 }

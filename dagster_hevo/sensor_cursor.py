@@ -1,7 +1,7 @@
 """What the job sensor keeps between its ticks, as JSON that a person can read.
 
-How far each pipeline's jobs were followed is `jobs/cursor.py`. Here is when each is next looked at
-and which jobs finished runs left behind. What a tick does with it is `observation.py`.
+How far each pipeline's jobs were followed is `jobs/cursor.py`. Here is when each is next polled.
+What a tick does with it is `observation.py`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class PipelineCursor:
     failed_looks: int = 0
     held: Mapping[str, float] = field(default_factory=dict[str, float])
     since: float | None = None
+    awaited: frozenset[str] = frozenset()
 
     def is_past(self, job: Job, tick_began: float) -> bool:
         """Whether a job was made before the pipeline was followed, as far as one can know.
@@ -61,24 +62,15 @@ class PipelineCursor:
             return True
         return job.created_ts < self.since * 1000
 
-    def without_job(self, job_id: str) -> PipelineCursor:
-        """The same after somebody else recorded a job."""
-        if self.jobs is None:
-            return self
-        jobs = replace(
-            self.jobs,
-            settled=self.jobs.settled | {job_id},
-            unsettled=self.jobs.unsettled - {job_id},
-        )
-        held = {key: since for key, since in self.held.items() if key != job_id}
-        return replace(self, jobs=jobs, held=held)
+    def awaits(self, job_id: str) -> bool:
+        """Whether a job is to be recorded already, or has been."""
+        if job_id in self.awaited:
+            return True
+        return self.jobs is not None and job_id in (self.jobs.settled | self.jobs.unsettled)
 
     def awaiting_job(self, job_id: str) -> PipelineCursor:
-        """The same with a job to be recorded that a run left behind; looked at in this tick."""
-        if self.jobs is None or job_id in self.jobs.settled:
-            return self
-        jobs = replace(self.jobs, unsettled=self.jobs.unsettled | {job_id})
-        return replace(self, jobs=jobs, due_at=0.0)
+        """The same with a job to be recorded, whose run has ended; polled in this tick."""
+        return replace(self, awaited=self.awaited | {job_id}, due_at=0.0)
 
     def to_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {} if self.jobs is None else self.jobs.to_json()
@@ -120,57 +112,14 @@ class PipelineCursor:
 
 
 @dataclass(frozen=True)
-class LeftWish:
-    """What a finished run wished for and did not see to its end: it did not wait, or it died.
-
-    Attributes:
-        run_id: The run.
-        pipeline_id: The pipeline.
-        job_id: The job, if the run came to see it.
-        ended_at: When the run ended, in seconds since the epoch.
-        on_purpose: Whether its step succeeded, and so left the job to the sensor on purpose.
-    """
-
-    run_id: str
-    pipeline_id: int
-    job_id: str | None
-    ended_at: float
-    on_purpose: bool
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "run_id": self.run_id,
-            "pipeline_id": self.pipeline_id,
-            **({} if self.job_id is None else {"job_id": self.job_id}),
-            "ended_at": round(self.ended_at),
-            "on_purpose": self.on_purpose,
-        }
-
-    @classmethod
-    def from_json(cls, content: object) -> LeftWish | None:
-        entries = _mapping(content)
-        run_id, pipeline_id = entries.get("run_id"), entries.get("pipeline_id")
-        job_id, ended_at = entries.get("job_id"), _moment(entries.get("ended_at"))
-        if not isinstance(run_id, str) or not isinstance(pipeline_id, int) or ended_at is None:
-            return None
-        told_job = job_id if isinstance(job_id, str) else None
-        return cls(run_id, pipeline_id, told_job, ended_at, bool(entries.get("on_purpose")))
-
-
-@dataclass(frozen=True)
 class SensorCursor:
     """All that is kept between two ticks.
 
     Attributes:
         pipelines: How far each pipeline was followed, by its id.
-        left: What finished runs left behind.
-        runs_seen_until: Up to when finished runs were searched for what they left, in seconds since
-            the epoch; None before the first tick.
     """
 
     pipelines: Mapping[int, PipelineCursor] = field(default_factory=dict[int, PipelineCursor])
-    left: tuple[LeftWish, ...] = ()
-    runs_seen_until: float | None = None
 
     def with_pipeline(self, pipeline_id: int, cursor: PipelineCursor) -> SensorCursor:
         """The same with one pipeline followed further."""
@@ -185,24 +134,6 @@ class SensorCursor:
             and known.since is None
         }
         return replace(self, pipelines={**self.pipelines, **new}) if new else self
-
-    def with_left(self, found: Iterable[LeftWish]) -> SensorCursor:
-        """The same with what more runs left behind, whose jobs are then to be recorded."""
-        known = {(wish.run_id, wish.pipeline_id, wish.job_id) for wish in self.left}
-        left, pipelines = list(self.left), dict(self.pipelines)
-        for wish in found:
-            if (wish.run_id, wish.pipeline_id, wish.job_id) in known:
-                continue
-            left.append(wish)
-            pipeline = pipelines.get(wish.pipeline_id)
-            if pipeline is not None and wish.job_id is not None:
-                pipelines[wish.pipeline_id] = pipeline.awaiting_job(wish.job_id)
-        return replace(self, left=tuple(left), pipelines=pipelines)
-
-    def without_job(self, pipeline_id: int, job_id: str) -> SensorCursor:
-        """The same after a run recorded a job."""
-        known = self.pipelines.get(pipeline_id)
-        return self if known is None else self.with_pipeline(pipeline_id, known.without_job(job_id))
 
     def without_forgotten(self, followed: Iterable[int], now: float) -> SensorCursor:
         """The same without pipelines that have not been followed for long."""
@@ -220,10 +151,6 @@ class SensorCursor:
             "version": CURSOR_VERSION,
             "pipelines": {str(key): value.to_json() for key, value in self.pipelines.items()},
         }
-        if self.left:
-            content["left"] = [wish.to_json() for wish in self.left]
-        if self.runs_seen_until is not None:
-            content["runs_seen_until"] = round(self.runs_seen_until, 6)
         return json.dumps(content, separators=(",", ":"))
 
     @classmethod
@@ -239,18 +166,11 @@ class SensorCursor:
             cursor = PipelineCursor.from_json(value)
             if cursor is not None and key.isdecimal():
                 pipelines[int(key)] = cursor
-        told = entries.get("left")
-        wishes = map(LeftWish.from_json, cast("list[object]", told)) if _is_list(told) else ()
-        left = tuple(wish for wish in wishes if wish is not None)
-        return cls(pipelines, left, _moment(entries.get("runs_seen_until")))
+        return cls(pipelines)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
 
 
 def _moment(value: object) -> float | None:

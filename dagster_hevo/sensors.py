@@ -14,7 +14,7 @@ import dagster as dg
 from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.models import Pipeline
 from dagster_hevo.assets import load_state
-from dagster_hevo.events import ObjectAsset
+from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.sensor_switch import JOB_SENSORS
 from dagster_hevo.specs import AccountSpecs
@@ -112,6 +112,7 @@ def build_hevo_job_sensor(
             context.cursor,
             interval=minimum_interval_seconds,
             include_checks=include_checks,
+            sensor_name=sensor_name,
             log=context.log.info,
             now=CLOCK,
         )
@@ -138,6 +139,7 @@ def evaluate_tick(
     interval: float,
     include_checks: bool,
     log: Callable[[str], None],
+    sensor_name: str = "hevo_job_sensor",
     now: Callable[[], float] = time.time,
 ) -> tuple[Tick, str]:
     """Look at the pipelines that are due and find what is to be recorded.
@@ -150,6 +152,7 @@ def evaluate_tick(
         interval: Seconds between two ticks.
         include_checks: Whether the assets have the check ``hevo_job``.
         log: Where the tick tells what it does.
+        sensor_name: The sensor.
         now: Tells the time in seconds since the epoch.
 
     Returns:
@@ -170,7 +173,15 @@ def evaluate_tick(
         now,
     )
     client = workspace.make_client(retry_limit=1, longest_timeout=REQUEST_TIMEOUT, budget=budget)
-    settings = TickSettings(interval, most, TICK_SECONDS, include_checks)
+    settings = TickSettings(
+        interval,
+        most,
+        TICK_SECONDS,
+        include_checks,
+        account=workspace.account,
+        sensor_name=sensor_name,
+        discovery_timeout=workspace.job_discovery_timeout,
+    )
     tick = Tick(instance, client, budget, followed, settings, log, now)
     try:
         after = tick.run(SensorCursor.from_text(cursor))

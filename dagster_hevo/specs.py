@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.models import PipelineObject
 from dagster_hevo.asset_facts import AssetFacts, source_specs
+from dagster_hevo.jobs.objects import shared_names
 from dagster_hevo.known_objects import KnownObjectFacts
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
 from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects, no_collection
@@ -91,10 +92,13 @@ class AccountSpecs:
         are_wanted = facts.are_wanted
         made: _Made = []
         keys: dict[str, dg.AssetKey] = {}
+        names = shared_names(item.objects or ())
         for active, known in _parents_first(item):
             parent = known.parent if known is not None else None
             parent_key = keys.get(parent.object_id) if parent is not None else None
-            props = HevoObjectProps(item.pipeline, active, known, parent_key)
+            props = HevoObjectProps(
+                item.pipeline, active, known, parent_key, shares_name=active.name in names
+            )
             spec = translator.get_asset_spec(props)
             if are_wanted:
                 spec = facts.added_to(spec, props, translator)

@@ -1,6 +1,6 @@
 """What one materialization asks for: the fields of the launchpad.
 
-What becomes of it is `jobs/plan.py`; how a step carries it out, `runs.py`.
+What becomes of it is `jobs/request.py`; how a step carries it out, `runs.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_hevo.api.enums import ResyncMode
-from dagster_hevo.jobs.plan import IfJobRunning, SyncAction
+from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 
 
 class HevoSyncConfig(dg.Config):

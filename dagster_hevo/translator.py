@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_hevo.api.models import ObjectField, Pipeline, PipelineObject
-from dagster_hevo.jobs.outcome import path_text
+from dagster_hevo.jobs.objects import path_text
 from dagster_hevo.known_objects import KnownObjectFacts
 
 KIND = "hevo"
@@ -28,12 +28,15 @@ class HevoObjectProps:
         pipeline_object: The object (table, collection or report).
         facts: What the catalog of the source knows of the object, where there is one.
         parent_key: The asset of its parent, where it is a child of another object.
+        shares_name: Whether another object of the pipeline, an inactive one included, has the same
+            bare name, so that a job that lists only names does not say which one it means.
     """
 
     pipeline: Pipeline
     pipeline_object: PipelineObject
     facts: KnownObjectFacts | None = None
     parent_key: dg.AssetKey | None = None
+    shares_name: bool = False
 
     @property
     def table(self) -> str:
@@ -90,6 +93,8 @@ class DagsterHevoTranslator:
         source_path = path_text(item.source_namespace)
         if source_path is not None:
             metadata["dagster-hevo/source_path"] = source_path
+        if props.shares_name:
+            metadata["dagster-hevo/shares_name"] = True
         if item.fields:
             metadata["dagster/column_schema"] = table_schema(item.fields)
         facts = props.facts
@@ -126,6 +131,8 @@ class DagsterHevoTranslator:
             return None
         name = pipeline.source.name or pipeline.source.source_type or pipeline.name
         metadata: dict[str, Any] = {"dagster/table_name": ".".join(path)}
+        if props.shares_name:
+            metadata["dagster-hevo/shares_name"] = True
         if item.fields:
             metadata["dagster/column_schema"] = source_table_schema(item.fields)
         return dg.AssetSpec(

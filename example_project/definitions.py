@@ -25,7 +25,7 @@ from example_project.warehouse import Warehouse
 # module that is not there in some version is passed over.
 IMPORTED_BY_STEPS = [
     "example_project.models",
-    "dagster_hevo.runs",
+    "dagster_hevo.execution.step",
     "dagster._core.storage.local_compute_log_manager",
     "dagster._utils.test.definitions",
 ]

@@ -104,14 +104,14 @@ def pipelines(account: HevoResource, *, quick: bool, as_json: bool) -> None:
 
 def _with_details(client: HevoClient, listed: list[Pipeline]) -> list[PipelineRow]:
     from dagster_hevo.api.errors import HevoApiError, HevoAuthenticationError, HevoResponseError
-    from dagster_hevo.jobs.job_list import read_newest_jobs
+    from dagster_hevo.jobs.job_list import read_jobs
     from dagster_hevo.workspace import CONNECTIONS
 
     def look(pipeline: Pipeline) -> PipelineRow:
         objects: tuple[PipelineObject, ...] | None = None
         try:
             objects = tuple(client.list_objects(pipeline.id))
-            jobs = newest_first(read_newest_jobs(client, pipeline.id).jobs)
+            jobs = newest_first(read_jobs(client, pipeline.id).jobs)
         except HevoAuthenticationError:
             raise
         except (HevoApiError, HevoResponseError) as error:
@@ -133,10 +133,10 @@ def newest_first(jobs: tuple[Job, ...]) -> list[Job]:
 @with_account
 def jobs(account: HevoResource, *, pipeline_id: int, limit: int, as_json: bool) -> None:
     """List a pipeline's newest jobs."""
-    from dagster_hevo.jobs.job_list import read_newest_jobs
+    from dagster_hevo.jobs.job_list import read_jobs
     from dagster_hevo.jobs.settings import as_text
 
-    seen = read_newest_jobs(account.get_client(), pipeline_id).jobs
+    seen = read_jobs(account.get_client(), pipeline_id).jobs
     newest = list(islice(newest_first(seen), limit))
     if as_json:
         write_json([job_json(pipeline_id, job) for job in newest])

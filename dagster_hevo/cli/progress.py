@@ -1,13 +1,13 @@
 """A running job on the screen: a live bar on a terminal, lines of log elsewhere.
 
-It shows the job as the watcher sees it, and asks Hevo for nothing itself. When to look is decided
-in `jobs/schedule.py`.
+It shows the job as the runner sees it, and reads nothing itself. When a job is polled is decided in
+`jobs/schedule.py`.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dagster_hevo.cli.output import console, shown
 
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from dagster_hevo.api.client import HevoClient
     from dagster_hevo.api.models import Job
 
 
 class JobDisplay:
-    """Shows the jobs that are read through its client while the `with` block lasts.
+    """Shows a job while the `with` block lasts.
 
     Args:
         quiet: Whether to show nothing but warnings, as for `--json`.
 
     Attributes:
-        log: Where a watcher tells its progress: quiet where the bar shows it.
+        log: Where a runner tells its progress: quiet where the bar shows it.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -71,26 +70,6 @@ class JobDisplay:
         self._progress.update(self._task, **fields)
         if job.is_terminal:
             self._progress.stop_task(self._task)
-
-    def before(self, client: HevoClient) -> HevoClient:
-        """The client, with every job that is read through it shown."""
-        return cast("HevoClient", _Window(client, self))
-
-
-class _Window:
-    """Stands before a client and shows the jobs that it answers with."""
-
-    def __init__(self, client: HevoClient, display: JobDisplay) -> None:
-        self._client = client
-        self._display = display
-
-    def get_job(self, pipeline_id: int, job_id: str) -> Job:
-        job = self._client.get_job(pipeline_id, job_id)
-        self._display.show(job)
-        return job
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
 
 
 def _bar(screen: Any) -> Progress:

@@ -1,6 +1,6 @@
 """The command `resync`: some objects of a pipeline, or all, loaded anew.
 
-The job's life is the one of a step (`jobs/life.py`), remembered only as long as the command runs.
+The request is carried out as in a step (`jobs/runner.py`), remembered while the command runs.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from dagster_hevo.cli.watching import interruptible, patience_options, patient_s
 
 if TYPE_CHECKING:
     from dagster_hevo.api.models import Job
-    from dagster_hevo.jobs.discovery import StartedJob
     from dagster_hevo.jobs.outcome import JobOutcome
-    from dagster_hevo.jobs.plan import SyncPlan
+    from dagster_hevo.jobs.request import SyncRequest
     from dagster_hevo.resources import HevoResource
 
 
@@ -68,10 +67,10 @@ def resync(
     An OBJECT is an id, or a name that only one object has. Ctrl-C ends the waiting, not the job.
     """
     from dagster_hevo.api.enums import ResyncMode
-    from dagster_hevo.jobs.ledger import MemoryLedger
-    from dagster_hevo.jobs.life import JobLife
-    from dagster_hevo.jobs.outcome import KnownObject, ObjectIndex
-    from dagster_hevo.jobs.plan import IfJobRunning, plan_sync
+    from dagster_hevo.jobs.ledger import Ledger, MemoryStore
+    from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
+    from dagster_hevo.jobs.request import IfJobRunning, make_request
+    from dagster_hevo.jobs.runner import JobRunner
     from dagster_hevo.object_choice import choose_objects
 
     client = account.get_client()
@@ -83,7 +82,7 @@ def resync(
             f"Pipeline {pipeline_id} has no object that Hevo replicates: nothing to load.",
             ExitCode.NOT_FOUND,
         )
-    plan = plan_sync(
+    request = make_request(
         pipeline_id,
         (item.object_id for item in chosen),
         (item.object_id for item in active),
@@ -91,41 +90,42 @@ def resync(
     )
     if drop_and_load and not yes and sys.stdin.isatty():
         click.confirm(f"Drop the tables of {len(chosen)} objects?", abort=True, err=True)
-    found: list[StartedJob] = []
-    with interruptible(lambda: _farewell(plan, found)), JobDisplay(quiet=as_json) as display:
+    found: list[Job] = []
+    with interruptible(lambda: _farewell(request, found)), JobDisplay(quiet=as_json) as display:
 
-        def note(started: StartedJob) -> None:
-            found.append(started)
-            display.show(started.job)
+        def show(job: Job) -> None:
+            found.append(job)
+            display.show(job)
 
-        life = JobLife(
-            client=display.before(client),
-            plan=plan,
-            ledger=MemoryLedger(),
-            index=ObjectIndex(KnownObject.of(item) for item in active),
+        runner = JobRunner(
+            hevo=client,
+            request=request,
+            ledger=Ledger(MemoryStore()),
+            index=ObjectIndex(KnownObject.all_of(known)),
             settings=replace(
                 patient_settings(account, poll_interval, timeout),
                 if_job_running=IfJobRunning(if_job_running.upper()),
             ),
             log=display.log,
             budget=account.get_budget(),
-            on_start=note,
+            records_outcome=False,
+            on_job=show,
         )
-        started = None if wait else life.start()
-        outcome = life.carry_out() if wait else None
+        started = None if wait else runner.start()
+        outcome = runner.run() if wait else None
     if started is not None:
-        _tell_started(pipeline_id, started.job, as_json=as_json)
+        _tell_started(pipeline_id, started, as_json=as_json)
     if outcome is not None:
         _tell_outcome(outcome, as_json=as_json)
         raise click.exceptions.Exit(exit_code_of_job(outcome.completion, strict=strict))
 
 
-def _farewell(plan: SyncPlan, found: list[StartedJob]) -> str:
+def _farewell(request: SyncRequest, found: list[Job]) -> str:
     if found:
-        return f"Job {found[0].job.job_id} goes on."
+        return f"Job {found[-1].job_id} goes on."
     return (
-        f"No job was seen yet, and one may still come of the wish to {plan}: "
-        f"dagster-hevo jobs {plan.pipeline_id} shows it."
+        f"No job was seen yet, and one may still come of this request ({request}): "
+        f"dagster-hevo jobs {request.pipeline_id} shows it."
     )
 
 
@@ -158,12 +158,12 @@ def _tell_started(pipeline_id: int, job: Job, *, as_json: bool) -> None:
 
 
 def _tell_outcome(outcome: JobOutcome, *, as_json: bool) -> None:
-    from dagster_hevo.events import summary
+    from dagster_hevo.execution.events import summary
 
     if as_json:
         write_json(_outcome_json(outcome))
         return
-    items = sorted(outcome.objects.values(), key=lambda item: (item.result.is_good, item.name))
+    items = sorted(outcome.objects.values(), key=lambda item: (item.is_good, item.name))
     write_table(
         ["object", "result", "loaded", "failed", "remark"],
         (

@@ -1,4 +1,4 @@
-"""The command `watch`: a running job until it ends, looked at as a waiting step would."""
+"""The command `watch`: a running job until it ends, polled as a waiting step would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def patience_options(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options on how closely and how long to look."""
+    """Add the options on how often and how long to poll."""
     for option in (
         click.option(
             "--strict",
@@ -40,7 +40,7 @@ def patience_options(callback: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
-            help="The closest that two looks at the job may be.",
+            help="The shortest time between two polls of the job.",
         ),
     ):
         callback = option(callback)
@@ -78,13 +78,15 @@ def watch(
 
     Ctrl-C ends the watching, not the job. The exit code tells how the job ended.
     """
-    from dagster_hevo.jobs.job_list import read_newest_jobs, running_job
-    from dagster_hevo.jobs.schedule import History
-    from dagster_hevo.jobs.settings import SystemClock
-    from dagster_hevo.jobs.watch import JobWatcher, age_of, progress_line
+    from dagster_hevo.jobs.job_list import read_jobs, running_job
+    from dagster_hevo.jobs.ledger import Ledger, MemoryStore
+    from dagster_hevo.jobs.objects import ObjectIndex
+    from dagster_hevo.jobs.polling import age_of, progress_line
+    from dagster_hevo.jobs.request import SyncAction, make_request
+    from dagster_hevo.jobs.runner import JobRunner
 
     client = account.get_client()
-    jobs = read_newest_jobs(client, pipeline_id).jobs
+    jobs = read_jobs(client, pipeline_id).jobs
     if job_id is None:
         newest = max(jobs, key=lambda job: job.created_ts or 0, default=None)
         job = running_job(jobs, also_unknown=True) or newest
@@ -92,21 +94,19 @@ def watch(
         job = client.get_job(pipeline_id, job_id)
     if job is None:
         raise CommandError(f"Pipeline {pipeline_id} has had no job yet.", ExitCode.NOT_FOUND)
-    clock, settings = SystemClock(), patient_settings(account, poll_interval, timeout)
-    budget, watched = account.get_budget(), f"{pipeline_id}/cli/{job.job_id}"
-
-    def count_watchers() -> int:
-        budget.register_watcher(watched)
-        return budget.watchers()
-
     with interruptible(lambda: f"Job {job.job_id} goes on."), JobDisplay(quiet=as_json) as display:
         display.show(job)
-        watcher = JobWatcher(display.before(client), settings, clock, display.log, count_watchers)
-        deadline = None if timeout is None else clock.monotonic() + timeout
-        try:
-            ended = watcher.watch(pipeline_id, job, History.of(jobs, job.type), deadline=deadline)
-        finally:
-            budget.forget_watcher(watched)
+        runner = JobRunner(
+            hevo=client,
+            request=make_request(pipeline_id, [job.job_id], [], action=SyncAction.SYNC_NOW),
+            ledger=Ledger(MemoryStore()),
+            index=ObjectIndex(()),
+            settings=patient_settings(account, poll_interval, timeout),
+            log=display.log,
+            budget=account.get_budget(),
+            on_job=display.show,
+        )
+        ended = runner.follow(job, jobs)
     if as_json:
         write_json(job_json(pipeline_id, ended))
     else:

@@ -15,7 +15,8 @@ import dagster as dg
 from dagster_hevo.api.enums import JobCompletionStatus
 from dagster_hevo.api.errors import HevoApiError, HevoError, HevoJobError, HevoPipelineStateError
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.outcome import JobOutcome, KnownObject, ObjectOutcome
+from dagster_hevo.jobs.objects import KnownObject
+from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.known_objects import LOAD_MODE_TAG
 
@@ -72,6 +73,7 @@ class ObjectAsset:
                 object_id,
                 str(metadata.get("dagster-hevo/object_name", object_id)),
                 metadata.get("dagster-hevo/source_path"),
+                bool(metadata.get("dagster-hevo/shares_name", False)),
             ),
             load_mode=spec.tags.get(LOAD_MODE_TAG),
             restarted_with=metadata.get("dagster-hevo/restarted_with"),
@@ -94,6 +96,7 @@ def run_events(
     *,
     selected: frozenset[dg.AssetKey],
     checks: frozenset[dg.AssetCheckKey],
+    recorded: frozenset[dg.AssetKey] = frozenset(),
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult]:
     """The events of a job in the run that waited for it.
 
@@ -103,6 +106,7 @@ def run_events(
         selected: The assets that the step is to materialize; of the others, those that the job
             loaded are recorded beside the step.
         checks: The checks that the step is to answer.
+        recorded: Assets that an earlier attempt has recorded for this job: not recorded again.
     """
     # Dagster takes a step's assets only in the order of their dependencies.
     for asset in sorted(assets, key=lambda asset: asset.is_child):
@@ -111,6 +115,10 @@ def run_events(
             continue
         check_key = dg.AssetCheckKey(asset.key, CHECK_NAME)
         check = check_result(outcome, item, asset.key) if check_key in checks else None
+        if asset.key in recorded:
+            if check is not None:
+                yield check
+            continue
         if asset.key in selected:
             if item.result.is_fresh:
                 yield dg.MaterializeResult[Any](
@@ -145,7 +153,7 @@ def observed_events(
             yield dg.AssetCheckEvaluation(
                 asset_key=asset.key,
                 check_name=CHECK_NAME,
-                passed=item.result.is_good,
+                passed=item.is_good,
                 metadata=check_metadata(outcome, item),
                 severity=severity_of(item),
                 description=item.remark,
@@ -215,7 +223,7 @@ def check_result(outcome: JobOutcome, item: ObjectOutcome, key: dg.AssetKey) -> 
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=CHECK_NAME,
-        passed=item.result.is_good,
+        passed=item.is_good,
         severity=severity_of(item),
         description=item.remark,
         metadata=check_metadata(outcome, item),
@@ -223,9 +231,8 @@ def check_result(outcome: JobOutcome, item: ObjectOutcome, key: dg.AssetKey) -> 
 
 
 def severity_of(item: ObjectOutcome) -> dg.AssetCheckSeverity:
-    """Failed events are a warning; an object that is not loaded is an error."""
-    is_loss = item.result.is_fresh or item.result.is_good
-    return dg.AssetCheckSeverity.WARN if is_loss else dg.AssetCheckSeverity.ERROR
+    """An object that failed is an error; failed events, and what is not proven, are a warning."""
+    return dg.AssetCheckSeverity.ERROR if item.result.is_error else dg.AssetCheckSeverity.WARN
 
 
 def check_metadata(outcome: JobOutcome, item: ObjectOutcome) -> Mapping[str, Any]:
@@ -235,7 +242,7 @@ def check_metadata(outcome: JobOutcome, item: ObjectOutcome) -> Mapping[str, Any
         "dagster-hevo/pipeline_id": outcome.pipeline_id,
         "dagster-hevo/job_id": outcome.job.job_id,
         "dagster-hevo/job_status": str(outcome.job.status),
-        "dagster-hevo/object_status": item.status or "not mentioned",
+        "dagster-hevo/object_status": item.status or "not listed",
         "dagster-hevo/result": str(item.result),
         "dagster-hevo/events_failed": item.events_failed,
         **{f"dagster-hevo/{name}": count for name, count in counts.items() if count is not None},
@@ -270,7 +277,7 @@ def failure_of_outcome(
     elif outcome.job.status.was_cancelled:
         way_out = "materialize again if it was not cancelled on purpose"
     else:
-        way_out = "look at the job in Hevo, mend what it reports, then materialize again"
+        way_out = "look at the job in Hevo, fix what it reports, then materialize again"
     return dg.Failure(
         description=f"{summary(outcome)} What to do: {way_out}.",
         metadata={
@@ -292,7 +299,7 @@ def failure_of_outcome(
 
 
 def failure_of_error(pipeline_id: int, error: HevoError) -> dg.Failure:
-    """The failure that a run ends with when the job's life broke off."""
+    """The failure that a run ends with when there is no outcome of a job."""
     metadata: dict[str, Any] = {"dagster-hevo/pipeline_id": pipeline_id}
     if isinstance(error, HevoApiError):
         metadata |= {

@@ -1,6 +1,6 @@
 """One materialization in a Dagster step: from the selection to the events.
 
-The job's life is `jobs/life.py`; here it is given Dagster's selection, log, event log and clock,
+The life of the job is `dagster_hevo.jobs`; here it is given Dagster's selection, log and instance,
 and its errors become failures that a person can act on.
 """
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
-from dagster_hevo.dagster_private import step_key_of
-from dagster_hevo.events import (
+from dagster_hevo.dagster_private import outputs_used_in_run, step_key_of
+from dagster_hevo.execution.events import (
     ObjectAsset,
     check_result,
     failure_of_error,
@@ -22,18 +22,21 @@ from dagster_hevo.events import (
     run_events,
     summary,
 )
-from dagster_hevo.jobs.job_list import read_newest_jobs
-from dagster_hevo.jobs.life import JobLife
-from dagster_hevo.jobs.outcome import ObjectIndex, judge_job
-from dagster_hevo.jobs.plan import IfJobRunning, SyncPlan, plan_sync
-from dagster_hevo.run_ledger import RunLedger
+from dagster_hevo.execution.recorded import is_recorded
+from dagster_hevo.execution.run_ledger import ledger_of_step
+from dagster_hevo.jobs.job_list import read_jobs
+from dagster_hevo.jobs.objects import ObjectIndex, distinct
+from dagster_hevo.jobs.outcome import JobOutcome, outcome_of_job
+from dagster_hevo.jobs.records import Settlement
+from dagster_hevo.jobs.request import IfJobRunning, SyncRequest, make_request
+from dagster_hevo.jobs.runner import JobRunner
 from dagster_hevo.sensor_switch import JOB_SENSORS, warning_without_sensor
 
 if TYPE_CHECKING:
     from dagster_hevo.resources import HevoResource
     from dagster_hevo.sync_config import HevoSyncConfig
 
-JOBS_A_CHECK_LOOKS_AT = 5
+JOBS_PER_CHECK = 5
 
 StepEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult
 
@@ -73,7 +76,7 @@ def _materialize(
             f"None of the selected assets ({names}) is loaded by Hevo's pipeline {pipeline_id}: "
             "their parents are skipped. Include the parents in Hevo, then reload the location."
         )
-    plan = plan_sync(
+    request = make_request(
         pipeline_id,
         (asset.object_id for asset in wanted),
         index.objects,
@@ -85,60 +88,101 @@ def _materialize(
             if asset.restarted_with is not None and asset.restarted_with in index.objects
         },
     )
-    if plan.object_ids is not None and plan.object_ids != plan.wanted_ids:
+    if request.object_ids is not None and request.object_ids != request.wanted_ids:
         tell_restarts(context.log, wanted, index)
-    life = life_in_step(context, hevo, plan, index, config.if_job_running)
+    runner = runner_in_step(context, hevo, request, index, config.if_job_running)
     if not config.wait_for_completion:
-        started = life.start()
+        job = runner.start()
         context.log.info(
-            f"Not waiting for job {started.job.job_id} of pipeline {pipeline_id} "
-            "(wait_for_completion is false): the job sensor records its outcome."
+            f"Not waiting for job {job.job_id} of pipeline {pipeline_id} (wait_for_completion is "
+            "false): the job sensor records its outcome."
         )
         warning = warning_without_sensor(context.instance, JOB_SENSORS)
         if warning is not None:
             context.log.warning(warning)
         return
-    outcome = life.carry_out()
+    outcome = runner.run()
     context.log.info(summary(outcome))
-    yield from run_events(outcome, assets, selected=selected, checks=checks)
+    recorded = recorded_before(context, outcome, assets, is_resumed=runner.state.is_resumed)
+    yield from run_events(outcome, assets, selected=selected, checks=checks, recorded=recorded)
     failure = failure_of_outcome(
         outcome, accept_completed_with_failures=config.accept_completed_with_failures
     )
-    life.close()
+    runner.settle(Settlement.RECORDED if failure is None else Settlement.FAILED)
     if failure is not None:
         raise failure
 
 
-def life_in_step(
+def runner_in_step(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     hevo: HevoResource,
-    plan: SyncPlan,
+    request: SyncRequest,
     index: ObjectIndex,
     if_job_running: IfJobRunning,
-) -> JobLife:
-    """The life of a job with this step's log, and remembered in its run's event log."""
-    return JobLife(
-        client=hevo.get_client(),
-        plan=plan,
-        ledger=RunLedger(
-            context.instance, context.run, step_key_of(context), oldest=hevo.poll_timeout
-        ),
+    *,
+    records_outcome: bool = True,
+) -> JobRunner:
+    """The runner of a request with this step's log, remembered in the instance."""
+    ledger = ledger_of_step(
+        context.instance,
+        context.run,
+        step_key_of(context),
+        account=hevo.account,
+        attempt=context.retry_number,
+    )
+    return JobRunner(
+        hevo=hevo.get_client(),
+        request=request,
+        ledger=ledger,
         index=index,
         settings=hevo.job_settings(if_job_running),
         log=context.log,
         budget=hevo.get_budget(),
+        records_outcome=records_outcome,
     )
 
 
+def recorded_before(
+    context: dg.AssetExecutionContext,
+    outcome: JobOutcome,
+    assets: Iterable[ObjectAsset],
+    *,
+    is_resumed: bool,
+) -> frozenset[dg.AssetKey]:
+    """The assets that were recorded for this job already, and that are not recorded again.
+
+    Where another step of this run depends on such an asset, it is recorded once more: Dagster skips
+    a step whose input was not produced in its own run.
+    """
+    if not is_resumed and outcome.recorded_by is None:
+        return frozenset()
+    used = outputs_used_in_run(context)
+    is_elsewhere = outcome.recorded_by not in {None, context.run_id}
+    found = frozenset(
+        asset.key
+        for asset in assets
+        if asset.object_id in outcome.objects
+        and asset.key not in used
+        and (is_elsewhere or is_recorded(context.instance, asset.key, outcome.job))
+    )
+    if found:
+        by = f"run {outcome.recorded_by}" if outcome.recorded_by else "an earlier attempt"
+        noun = "asset is" if len(found) == 1 else "assets are"
+        context.log.info(
+            f"{len(found)} {noun} recorded for job {outcome.job.job_id} by {by}, not again here."
+        )
+    return found
+
+
 def tell_restarts(log: logging.Logger, wanted: list[ObjectAsset], index: ObjectIndex) -> None:
-    """Say which objects are restarted together with their parent, as Hevo offers no other way."""
+    """Say which objects are reloaded together with their parent, as Hevo offers no other way."""
     by_parent: dict[str, list[str]] = {}
     for asset in wanted:
         if asset.restarted_with is not None:
             by_parent.setdefault(asset.restarted_with, []).append(asset.known.name)
     for parent_id, children in by_parent.items():
         log.info(
-            f"Hevo restarts {', '.join(sorted(children))} only together with the parent "
+            f"Hevo reloads {', '.join(sorted(children))} only together with the parent "
             f"{index.objects[parent_id].name}: resyncing that."
         )
 
@@ -160,7 +204,7 @@ def assets_of_one_pipeline(specs: Iterable[dg.AssetSpec]) -> list[ObjectAsset]:
     )
     raise HevoConfigurationError(
         f"The step {what}. Make its assets with hevo_assets(pipeline_id=...) or "
-        "build_hevo_assets_definitions, one step a pipeline; a translator must keep the "
+        "build_hevo_assets_definitions, one step per pipeline; a translator must keep the "
         "dagster-hevo/ metadata."
     )
 
@@ -178,11 +222,11 @@ def answer_checks(
         for asset in assets
         if any(check.asset_key == asset.key for check in checks)
     }
-    over = [job for job in read_newest_jobs(client, pipeline_id).jobs if job.is_terminal]
+    over = [job for job in read_jobs(client, pipeline_id).jobs if job.is_terminal]
     over.sort(key=lambda job: job.created_ts or 0, reverse=True)
-    for job in over[:JOBS_A_CHECK_LOOKS_AT]:
-        mentioned = list(client.get_job_objects(pipeline_id, job.job_id))
-        outcome = judge_job(pipeline_id, job, mentioned, index, asked=())
+    for job in over[:JOBS_PER_CHECK]:
+        listed = distinct(client.get_job_objects(pipeline_id, job.job_id))
+        outcome = outcome_of_job(pipeline_id, job, listed, index, requested=())
         for item in outcome.objects.values():
             asset = open_assets.pop(item.object_id, None)
             if asset is not None:
@@ -192,6 +236,6 @@ def answer_checks(
     if open_assets:
         names = ", ".join(sorted(asset.known.name for asset in open_assets.values())[:10])
         raise HevoConfigurationError(
-            f"None of the last {JOBS_A_CHECK_LOOKS_AT} finished jobs of pipeline {pipeline_id} has "
+            f"None of the last {JOBS_PER_CHECK} finished jobs of pipeline {pipeline_id} has "
             f"{names}: there is nothing to check. Materialize the assets first."
         )

@@ -38,6 +38,11 @@ class JobCursor:
         seen = tuple(jobs)
         return cls().after(seen, settled={job.job_id for job in seen if job.is_terminal})
 
+    def awaiting(self, job_ids: Collection[str]) -> JobCursor:
+        """The cursor with these jobs still to be recorded."""
+        wanted = frozenset(job_ids)
+        return JobCursor(self.newest_ts, self.settled - wanted, self.unsettled | wanted)
+
     def still_to_come(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
         """The jobs that are not settled, the oldest first."""
         found = [job for job in jobs if not self._is_settled(job)]
@@ -52,16 +57,23 @@ class JobCursor:
             return False
         return job.created_ts < self.newest_ts - LATE_MS
 
-    def after(self, jobs: Iterable[Job], *, settled: Collection[str]) -> JobCursor:
+    def after(
+        self, jobs: Iterable[Job], *, settled: Collection[str], latest_ms: int | None = None
+    ) -> JobCursor:
         """The cursor once these jobs were looked at and some of them were settled.
 
         Args:
             jobs: All jobs that were seen.
             settled: Ids of those that need no look any more, beside those that did not before.
+            latest_ms: A job that says it was made later than this says nonsense. Taken at its word,
+                it would make every job to come an old one.
         """
         seen = tuple(jobs)
         open_ids = {job.job_id for job in self.still_to_come(seen)} - set(settled)
-        times = [job.created_ts for job in seen if job.created_ts is not None]
+        told = (job.created_ts for job in seen)
+        times = [
+            made for made in told if made is not None and (latest_ms is None or made <= latest_ms)
+        ]
         newest = max([*times, self.newest_ts or 0], default=0) or None
         kept = {
             job.job_id

@@ -1,99 +1,339 @@
-"""Which of a pipeline's jobs came of our asking: the decision, without the asking.
+"""Which job came of the trigger: read the list, examine candidates, claim on complete evidence.
 
-Ours is the one that was not there before, whatever its state, that fits what was asked, and that
-no other run calls its own. `trigger.py` looks and acts on it.
+Pure: part of `decide.py`; what is read of candidates is `examining.py`, the rules of evidence
+`matching.py`. What follows where no job is proven ours:
+
+- A job that may be ours exists: wait until it has ended and is examined, then fail and name it.
+- A foreign job was running when we triggered, and nothing of ours came: Hevo ignored the trigger.
+  When that job has ended, trigger again.
+- The trigger's answer was lost, and nothing came: trigger again, a few times.
+- Hevo accepted, and nothing came: fail. Triggering again would be a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable
 
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.ledger import Mark
-from dagster_hevo.jobs.plan import Kinship, SyncPlan
+from dagster_hevo.jobs.examining import evidence_of, has_waited, with_list, with_objects
+from dagster_hevo.jobs.failures import (
+    busy_error,
+    candidates_error,
+    job_text,
+    lost_error,
+    not_found_error,
+)
+from dagster_hevo.jobs.following import follow_claimed
+from dagster_hevo.jobs.job_list import running_job
+from dagster_hevo.jobs.matching import (
+    CLOCK_TOLERANCE_MS,
+    Evidence,
+    best_match,
+    made_at,
+)
+from dagster_hevo.jobs.polling import begin_polling
+from dagster_hevo.jobs.records import Answer, Settlement
+from dagster_hevo.jobs.request import IfJobRunning, SyncAction
+from dagster_hevo.jobs.settings import as_text
+from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.steps import (
+    Action,
+    CancelJob,
+    ClaimAnswered,
+    ClaimJob,
+    Finish,
+    JobsRead,
+    ObjectsRead,
+    Observation,
+    PipelineRead,
+    ReadJobs,
+    ReadObjects,
+    ReadPipeline,
+    Wait,
+    WithdrawTrigger,
+)
 
-LOOKS_WHILE_DOUBTFUL = 3
+FIRST_WAIT_SHARE = 0.25
+# Jobs appear 5 to 15 seconds after their trigger: a list without our job, read before, proves that
+# it is new.
+LONGEST_FIRST_WAIT = 3.0
+WAIT_GROWTH = 1.5
+LONGEST_WAIT = 60.0
+# Before anything is triggered again, a job is looked for longer than it is before giving up: in
+# job_discovery_timeouts.
+CERTAIN_SHARE = 2.5
+MOST_IGNORED_TRIGGERS = 10
+# One read of the list may leave our job out: no decision is made on a single one.
+LEAST_READS = 2
+STOP_PATIENCE = 20.0
+STOP_WAIT = 1.5
+
+Step = tuple[State, Action]
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What was seen of the objects in a job.
-
-    Attributes:
-        object_ids: The objects that the job lists.
-        looks: How often the list was read.
-    """
-
-    object_ids: frozenset[str] = frozenset()
-    looks: int = 0
-
-    def after(self, object_ids: Collection[str]) -> Inspection:
-        """The same after one more look."""
-        return Inspection(frozenset(object_ids), self.looks + 1)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a look at a pipeline's jobs tells.
-
-    Attributes:
-        ours: The job that came of our asking, if it is there and certain enough.
-        to_inspect: New jobs whose objects must be read before they can be called ours.
-        foreign: New jobs that are certainly somebody else's.
-    """
-
-    ours: Job | None = None
-    to_inspect: tuple[Job, ...] = ()
-    foreign: tuple[Job, ...] = ()
-
-
-def find_new_job(
-    plan: SyncPlan,
-    mark: Mark,
-    jobs: Iterable[Job],
+def begin_finding(
+    state: State,
+    triggered_at: float,
     *,
-    excluded: Collection[str] = (),
-    inspections: Mapping[str, Inspection] | None = None,
-) -> Finding:
-    """Decide which job is ours.
+    triggered_ms: int | None,
+    now: float,
+    is_resumed: bool = False,
+) -> Step:
+    """Look for the job that came of a trigger.
 
     Args:
-        plan: What was asked.
-        mark: The jobs that were there before.
-        jobs: The jobs that are there now, in any order.
-        excluded: Ids of jobs that are known not to be ours: claimed by other runs, or let go.
-        inspections: What was seen of the objects of new jobs, by job id.
-
-    Returns:
-        The oldest new job that is certainly ours; else the oldest that cannot be told from ours
-        after several looks at its objects.
+        state: What is known.
+        triggered_at: When the trigger was answered, on the runner's clock.
+        triggered_ms: The same by Hevo's clock.
+        now: The time on the runner's clock.
+        is_resumed: Whether an earlier attempt sent the trigger.
     """
-    inspected = inspections or {}
-    certain: list[Job] = []
-    indistinct: list[Job] = []
-    to_inspect: list[Job] = []
-    foreign: list[Job] = []
-    for job in mark.new_among(jobs):
-        if job.job_id in excluded:
-            foreign.append(job)
-            continue
-        seen = inspected.get(job.job_id, Inspection())
-        kinship = plan.kinship(job, seen.object_ids)
-        if kinship is Kinship.OURS:
-            certain.append(job)
-        elif kinship is Kinship.FOREIGN:
-            foreign.append(job)
-        elif seen.looks < LOOKS_WHILE_DOUBTFUL:
-            to_inspect.append(job)
-        elif plan.accepts_doubtful(seen.object_ids):
-            indistinct.append(job)
-        else:
-            foreign.append(job)
-    if certain:
-        ours = certain[0]
-    elif indistinct and not to_inspect:
-        ours = indistinct[0]
-    else:
-        ours = None
-    return Finding(ours, tuple(to_inspect), tuple(foreign))
+    timeout = state.settings.job_discovery_timeout
+    # Nothing says that Hevo took a trigger whose answer was lost, and an earlier attempt has
+    # waited before: both are looked for longer before anything follows.
+    is_sure = state.answer is Answer.ACCEPTED and not is_resumed
+    find_until = triggered_at + timeout * (1 if is_sure else CERTAIN_SHARE)
+    if triggered_ms is None and is_resumed:
+        find_until = now + CERTAIN_SHARE * timeout
+    first = min(state.settings.poll_interval * FIRST_WAIT_SHARE, LONGEST_FIRST_WAIT)
+    state = state.but(
+        phase=Phase.FINDING,
+        is_possible=True,
+        triggered_at=triggered_at,
+        triggered_ms=triggered_ms,
+        until_ms=None if triggered_ms is None else triggered_ms + round(timeout * 1000),
+        find_until=max(find_until, now),
+        certain_at=triggered_at + timeout * CERTAIN_SHARE,
+        interval=first * WAIT_GROWTH,
+        list_reads=0,
+        first_seen={},
+        late_lists=0,
+        listed=(),
+        to_examine=(),
+        examined={},
+        blocker=None,
+        is_full_read=False,
+        is_pipeline_checked=False,
+        is_restarting=False,
+        sure_until_ms=None,
+        contested=frozenset(),
+        is_trigger_timed=not is_resumed or triggered_ms is not None,
+        job=None,
+    )
+    if is_resumed:
+        return state, ReadJobs(all_pages=now >= find_until)
+    return state, Wait(min(first, timeout), ReadJobs())
+
+
+def begin_stop_finding(state: State, now: float, ending: Finish) -> Step:
+    """The run is terminated while its job is looked for: find it in seconds, to cancel it."""
+    if state.ending is not None:
+        state = state.saying(
+            f"Triggered ({state.request}), and its job did not appear before the end: it could not "
+            "be cancelled. Look at the pipeline's jobs in Hevo.",
+            logging.WARNING,
+        )
+        return state.but(phase=Phase.ENDED), ending
+    is_wanted = state.settings.cancel_on_termination
+    if not is_wanted or (state.blocker is not None and not state.blocker.is_terminal):
+        if is_wanted:
+            state = state.saying("No job of this request was running.")
+        return state.but(phase=Phase.ENDED), ending
+    return state.but(
+        phase=Phase.FINDING, ending=ending, stop_by=now + STOP_PATIENCE, to_examine=()
+    ), ReadJobs()
+
+
+def after_find_read(state: State, seen: Observation) -> Step:
+    """The list, a candidate's objects, or the pipeline were read; or a claim was answered."""
+    if isinstance(seen, JobsRead):
+        return _examine_next(with_list(state, seen), seen)
+    if isinstance(seen, ObjectsRead):
+        return _examine_next(with_objects(state, seen), seen)
+    if isinstance(seen, PipelineRead):
+        return _after_pipeline(state, seen)
+    assert isinstance(seen, ClaimAnswered)
+    if not seen.is_owner:
+        state = state.saying(f"Job {seen.job_id} belongs to another request.").but(
+            owned_by_others=state.owned_by_others | {seen.job_id}, is_adopted=False
+        )
+        return _conclude(state, seen)
+    job = next(job for job in state.listed if job.job_id == seen.job_id)
+    state = begin_polling(state, job, state.listed, now=seen.now)
+    if state.ending is not None:
+        if job.is_terminal:
+            return state.but(phase=Phase.ENDED), state.ending
+        return state, CancelJob(job.job_id)
+    return follow_claimed(state, seen)
+
+
+def _examine_next(state: State, seen: Observation) -> Step:
+    if state.to_examine:
+        return state, ReadObjects(state.to_examine[0])
+    return _conclude(state, seen)
+
+
+def _conclude(state: State, seen: Observation) -> Step:
+    """Everything that is listed was read: what does it prove?"""
+    found = [evidence_of(state, job, seen) for job in state.listed]
+    match = best_match(found, state.triggered_ms)
+    if match is not None:
+        return _claim(state, match)
+    if state.ending is not None:
+        if seen.now >= state.stop_by:
+            return begin_stop_finding(state, seen.now, state.ending)
+        return state, Wait(STOP_WAIT, ReadJobs())
+    candidates = [item for item in found if not item.is_foreign]
+    foreign = [item.job for item in found if item.is_foreign]
+    running = running_job(foreign, also_unknown=True)
+    state = _with_blocker(state, foreign, seen)
+    is_over = seen.now >= state.find_until
+    if not state.is_pipeline_checked and has_waited(state, seen.now):
+        return state, ReadPipeline()
+    if running is not None:
+        return _beside_foreign_job(state, running, candidates, seen, is_over=is_over)
+    if not is_over or any(not item.is_examined for item in candidates):
+        return _wait(state, seen)
+    if not state.is_full_read:
+        return state, ReadJobs(all_pages=True)
+    if state.list_reads < LEAST_READS:
+        return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
+    if state.blocker is not None and not candidates and seen.now < state.certain_at:
+        return _wait(state.but(find_until=state.certain_at), seen)
+    return _give_up(state, [item.job for item in candidates])
+
+
+def _claim(state: State, match: Evidence) -> Step:
+    job = match.job
+    # Hevo's schedule starts INCREMENTAL jobs too.
+    is_surely_ours = state.request.action is SyncAction.RESYNC or not state.is_scheduled
+    may_be_cancelled = match.may_be_cancelled and is_surely_ours
+    if state.ending is not None and not may_be_cancelled:
+        state = state.saying(
+            f"Job {job_text(job)} may be the result of this request, without proof that nobody "
+            "else started it: it was not cancelled.",
+            logging.WARNING,
+        )
+        assert state.ending is not None
+        return state.but(phase=Phase.ENDED), state.ending
+    state = state.but(is_adopted=False, may_be_cancelled=may_be_cancelled)
+    return state, ClaimJob(job.job_id, may_be_cancelled=may_be_cancelled)
+
+
+def _with_blocker(state: State, foreign: Iterable[Job], seen: Observation) -> State:
+    """Remember a foreign job that was running when we triggered."""
+    for job in foreign:
+        if _ran_at_trigger(state, job, seen):
+            is_same = state.blocker is not None and state.blocker.job_id == job.job_id
+            if state.blocker is None or is_same:
+                return state.but(blocker=job)
+    return state
+
+
+def _ran_at_trigger(state: State, job: Job, seen: Observation) -> bool:
+    """Whether a job ran at the moment of our trigger, as far as Hevo's clock tells."""
+    assert state.baseline is not None
+    made = made_at(job, seen.hevo_ms)
+    triggered_ms = state.triggered_ms
+    if made is not None and triggered_ms is not None and made > triggered_ms + CLOCK_TOLERANCE_MS:
+        return False
+    if not job.is_terminal:
+        return True
+    if job.job_id in state.baseline.job_ids:
+        return False  # We trigger only where no job of the baseline runs.
+    begins = state.baseline.begins_ms
+    if begins is None or job.updated_ts is None:
+        return made is None or begins is None or made >= begins - CLOCK_TOLERANCE_MS
+    return job.updated_ts >= begins - CLOCK_TOLERANCE_MS
+
+
+def _beside_foreign_job(
+    state: State, running: Job, candidates: list[Evidence], seen: Observation, *, is_over: bool
+) -> Step:
+    """A foreign job runs: ours may come when it has ended."""
+    timeout = state.settings.job_discovery_timeout
+    is_late = is_over and seen.now >= state.triggered_at + 2 * timeout and not candidates
+    if is_late and state.settings.if_job_running is IfJobRunning.FAIL:
+        error = busy_error(state.request, f"job {job_text(running)}")
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    is_free = running.job_id not in state.owned_by_others
+    if is_late and is_free and state.settings.if_job_running is IfJobRunning.ADOPT:
+        state = state.saying(
+            f"Pipeline {state.request.pipeline_id} is busy with foreign job {job_text(running)}, "
+            "and no job came of the trigger. Adopting that job."
+        ).but(is_adopted=True, may_be_cancelled=False)
+        return state, ClaimJob(running.job_id, is_adopted=True)
+    if state.told != (running.job_id,):
+        state = state.but(told=(running.job_id,)).saying(
+            f"Pipeline {state.request.pipeline_id} is busy with foreign job {job_text(running)}; "
+            "waiting for its end, or for the job of this request."
+        )
+    until = max(state.find_until, seen.now + timeout, state.triggered_at + 2 * timeout)
+    return _wait(state.but(find_until=until), seen)
+
+
+def _wait(state: State, seen: Observation) -> Step:
+    longest = max(state.settings.poll_interval, LONGEST_WAIT if state.list_reads > 8 else 0.0)
+    wait = min(state.interval, longest)
+    if seen.now < state.find_until:
+        wait = min(wait, state.find_until - seen.now)
+    is_last = seen.now + wait >= state.find_until
+    state = state.but(interval=min(state.interval * WAIT_GROWTH, longest))
+    return state, Wait(wait, ReadJobs(all_pages=is_last))
+
+
+def _after_pipeline(state: State, seen: PipelineRead) -> Step:
+    """A pipeline that restarts after a resync shows its job when it is ready.
+
+    This is read once, soon after the trigger: a restart that begins later is another's. An attempt
+    that resumes another one long after cannot tell whose a restart is: what is made after it may be
+    ours, and is not proven to be.
+    """
+    timeout = state.settings.job_discovery_timeout
+    if seen.pipeline.status.becomes_triggerable:
+        if not state.is_restarting:
+            is_late = seen.now > state.triggered_at + timeout
+            sure_until_ms = state.until_ms if is_late else None
+            state = state.but(is_restarting=True, sure_until_ms=sure_until_ms).saying(
+                f"Pipeline {state.request.pipeline_id} is {seen.pipeline.status}; its job appears "
+                "after that."
+            )
+        return state, Wait(state.settings.poll_interval, ReadPipeline())
+    state = state.but(is_pipeline_checked=True)
+    if not state.is_restarting:
+        return _conclude(state, seen)
+    until_ms = state.until_ms
+    if until_ms is not None and seen.hevo_ms is not None:
+        until_ms = max(until_ms, seen.hevo_ms + round(timeout * 1000))
+    certain_at = seen.now + CERTAIN_SHARE * timeout
+    state = state.but(find_until=certain_at, certain_at=certain_at, until_ms=until_ms)
+    return state, ReadJobs()
+
+
+def _give_up(state: State, candidates: list[Job]) -> Step:
+    """No job of ours came, in the whole list, in all the time that it may take."""
+    request, timeout = state.request, state.settings.job_discovery_timeout
+    ended = state.but(phase=Phase.ENDED)
+    if candidates:
+        has_loaded = any(job.status.completion.has_loaded for job in candidates)
+        settlement = None if has_loaded else Settlement.FAILED
+        return ended, Finish(error=candidates_error(request, candidates), settlement=settlement)
+    again = state.but(phase=Phase.READY, is_possible=False, job=None, told=())
+    if state.blocker is not None:
+        if state.triggers >= MOST_IGNORED_TRIGGERS:
+            return ended, Finish(error=busy_error(request, f"jobs such as {state.blocker.job_id}"))
+        again = again.saying(
+            f"Hevo ignored the trigger ({request}), because foreign job {job_text(state.blocker)} "
+            "was running. Triggering again."
+        )
+        return again, WithdrawTrigger()
+    if state.answer is Answer.ACCEPTED:
+        return ended, Finish(error=not_found_error(request, timeout))
+    if state.triggers >= state.settings.max_triggers:
+        return ended, Finish(error=lost_error(request, state.triggers, state.last_error))
+    return again.saying(
+        f"No job came of the trigger ({request}) within {as_text(CERTAIN_SHARE * timeout)}, "
+        f"{CERTAIN_SHARE} times job_discovery_timeout, and its answer was lost: it had no effect. "
+        "Triggering again."
+    ), WithdrawTrigger()

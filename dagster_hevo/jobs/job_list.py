@@ -9,36 +9,40 @@ from typing import TYPE_CHECKING
 
 from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.ledger import Mark
 
 if TYPE_CHECKING:
-    from dagster_hevo.api.client import HevoClient
+    from dagster_hevo.jobs.hevo_api import HevoApi
 
 JOBS_THAT_SHOW_AN_ORDER = 10
 
 
 @dataclass(frozen=True)
-class JobsSeen:
-    """The newest jobs of a pipeline, or all of them."""
+class JobList:
+    """The newest jobs of a pipeline, or all of them, each once.
+
+    Attributes:
+        jobs: The jobs, as listed.
+        is_complete: Whether these are all jobs of the pipeline.
+    """
 
     jobs: tuple[Job, ...]
     is_complete: bool
 
-    @property
-    def mark(self) -> Mark:
-        """The mark that these jobs make."""
-        return Mark.of(self.jobs, is_complete=self.is_complete)
 
+def read_jobs(hevo: HevoApi, pipeline_id: int, *, all_pages: bool = False) -> JobList:
+    """Read the newest jobs, or all where the list does not show that it starts with the newest.
 
-def read_newest_jobs(client: HevoClient, pipeline_id: int) -> JobsSeen:
-    """Read the newest jobs, or all where the list does not show that it starts with the newest."""
-    seen: list[Job] = []
-    for job in client.list_jobs(pipeline_id):
-        seen.append(job)
-        # Decided before the next entry is taken, which would cost a request for the next page.
-        if len(seen) % client.page_size == 0 and shows_newest_first(seen):
-            return JobsSeen(tuple(seen), is_complete=False)
-    return JobsSeen(tuple(seen), is_complete=True)
+    Args:
+        hevo: Hevo's API.
+        pipeline_id: The pipeline.
+        all_pages: Whether to read every page, whatever the first ones show.
+    """
+    found: dict[str, Job] = {}
+    for page in hevo.job_pages(pipeline_id):
+        found.update((job.job_id, job) for job in page.entries)
+        if page.has_more and not all_pages and shows_newest_first(found.values()):
+            return JobList(tuple(found.values()), is_complete=False)
+    return JobList(tuple(found.values()), is_complete=True)
 
 
 def running_job(jobs: Iterable[Job], *, also_unknown: bool = False) -> Job | None:
@@ -46,21 +50,22 @@ def running_job(jobs: Iterable[Job], *, also_unknown: bool = False) -> Job | Non
 
     A deferred job goes on when the source's limits reset, unless a newer one has come since. A
     status that is not known does not count, or one old job in it would block the pipeline for
-    good: whether it is busy, Hevo itself says when asked.
+    good: whether it is busy, Hevo itself says when a trigger is sent.
 
     Args:
         jobs: The pipeline's jobs, in any order.
-        also_unknown: Whether the newest job counts whatever it is, as long as it is not over, since
-            Hevo behaves as if a job ran. Where times are missing, any such job may be the newest.
+        also_unknown: Whether the newest job counts whatever it is, as long as it has not ended,
+            since Hevo behaves as if a job ran. Where times are missing, any such job may be the
+            newest.
     """
-    seen = sorted(jobs, key=lambda job: job.created_ts or 0)
-    for job in reversed(seen):
+    ordered = sorted(jobs, key=lambda job: job.created_ts or 0)
+    for job in reversed(ordered):
         if job.status in {JobStatus.IN_PROGRESS, JobStatus.CANCELLING}:
             return job
-    if seen and seen[-1].status is JobStatus.DEFERRED:
-        return seen[-1]
+    if ordered and ordered[-1].status is JobStatus.DEFERRED:
+        return ordered[-1]
     if also_unknown:
-        newest = seen[-1:] if all(job.created_ts is not None for job in seen) else seen
+        newest = ordered[-1:] if all(job.created_ts is not None for job in ordered) else ordered
         return next((job for job in reversed(newest) if not job.is_terminal), None)
     return None
 

@@ -1,243 +1,387 @@
-"""What is remembered of a wish while it is carried out, so that a death on the way repeats nothing.
+"""The ledger: how the records of requests are written and read, so that no crash repeats a load.
 
-The protocol, the notes and what they mean together. Where the notes are kept is not decided here:
-in a Dagster run it is the run's event log (`dagster_hevo.run_ledger`).
+The records themselves are `records.py`. They are kept in named lists that only grow at their end,
+whose order every process sees alike, and that are read by name alone: what one entry costs does not
+depend on how much else is going on. In a Dagster run these lists are kept by
+`dagster_hevo.execution.run_ledger`.
+
+    requests/<root run>/<step>     the records of a step, over all re-executions of its run
+    job/<account>/<pipeline>/<id>  the requests that claim a job: the first one owns it
+    starting/<account>/<pipeline>  requests that may have sent a trigger and have no job yet
+    claimed/<account>/<pipeline>   requests that have a job and are not settled
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import Any, Protocol, cast
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.plan import SyncPlan
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.pipeline_ledger import (
+    SENSOR_PREFIX,
+    LedgerStore,
+    PipelineLedger,
+    RequestPointer,
+    append_record,
+    read_records,
+    records_list,
+)
+from dagster_hevo.jobs.records import (
+    Answer,
+    EarlierRequest,
+    Record,
+    RecordKind,
+    Settlement,
+    baseline_content,
+    request_content,
+    requests_in,
+)
+from dagster_hevo.jobs.request import SyncRequest
 
-FORMAT_VERSION = 1
-
-
-class NoteKind(str, Enum):
-    """The stations of a wish that are written down."""
-
-    MARKED = "marked"
-    REFUSED = "refused"
-    CLAIMED = "claimed"
-    RELEASED = "released"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """The jobs a pipeline already had before we asked for one: whatever is not in it is new.
-
-    Attributes:
-        job_ids: The jobs that were seen.
-        newest_created_ts: When the newest of them was made, by Hevo's clock, in epoch milliseconds.
-        is_complete: Whether these are all jobs of the pipeline, and not only the newest ones.
-    """
-
-    job_ids: frozenset[str]
-    newest_created_ts: int | None = None
-    is_complete: bool = True
-
-    @classmethod
-    def of(cls, jobs: Iterable[Job], *, is_complete: bool = True) -> Mark:
-        """The mark that these jobs make."""
-        seen = tuple(jobs)
-        times = [job.created_ts for job in seen if job.created_ts is not None]
-        return cls(frozenset(job.job_id for job in seen), max(times, default=None), is_complete)
-
-    def is_new(self, job: Job) -> bool:
-        """Whether the job came after the mark.
-
-        Where only the newest jobs were seen, an older one may turn up later without being new. Its
-        own time tells, held against times of the same clock: Hevo's, never this machine's.
-        """
-        if job.job_id in self.job_ids:
-            return False
-        if self.is_complete or self.newest_created_ts is None or job.created_ts is None:
-            return True
-        return job.created_ts >= self.newest_created_ts
-
-    def new_among(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
-        """The jobs that came after the mark, the oldest first."""
-        new = {job.job_id: job for job in jobs if self.is_new(job)}
-        return tuple(sorted(new.values(), key=lambda job: (job.created_ts or 0, job.job_id)))
+# Seconds after which no job of a request can be new any more, even where its trigger waited for the
+# request budget and its job for a restarting pipeline.
+LONGEST_PAST = 3600.0
 
 
-@dataclass(frozen=True)
-class Note:
-    """One line of the ledger.
-
-    Attributes:
-        kind: The station.
-        wish: The plan's key.
-        pipeline_id: The pipeline.
-        mark: For MARKED: the jobs that were there.
-        job_id: For CLAIMED and RELEASED: the job.
-        is_adopted: For CLAIMED: whether somebody else had started the job.
-        written_at: When it was written, in seconds since the epoch by the ledger's clock.
-        run_id: The run that wrote it.
-    """
-
-    kind: NoteKind
-    wish: str
-    pipeline_id: int
-    mark: Mark | None = None
-    job_id: str | None = None
-    is_adopted: bool = False
-    written_at: float = field(default=0.0, compare=False)
-    run_id: str = field(default="", compare=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """The note as JSON, without when and by whom: the ledger adds these."""
-        content: dict[str, Any] = {
-            "version": FORMAT_VERSION,
-            "kind": self.kind.value,
-            "wish": self.wish,
-            "pipeline_id": self.pipeline_id,
-        }
-        if self.mark is not None:
-            content["mark"] = {
-                "job_ids": sorted(self.mark.job_ids),
-                "newest_created_ts": self.mark.newest_created_ts,
-                "is_complete": self.mark.is_complete,
-            }
-        if self.job_id is not None:
-            content |= {"job_id": self.job_id, "is_adopted": self.is_adopted}
-        return content
-
-    @classmethod
-    def from_json(
-        cls, content: object, *, written_at: float = 0.0, run_id: str = ""
-    ) -> Note | None:
-        """Read a note back, or None where it is not one that this version understands."""
-        if isinstance(content, str):
-            try:
-                content = json.loads(content)
-            except ValueError:
-                return None
-        if not isinstance(content, Mapping):
-            return None
-        entries = cast("Mapping[str, Any]", content)
-        try:
-            mark: Mapping[str, Any] | None = entries.get("mark")
-            return cls(
-                kind=NoteKind(entries["kind"]),
-                wish=str(entries["wish"]),
-                pipeline_id=int(entries["pipeline_id"]),
-                mark=None
-                if mark is None
-                else Mark(
-                    frozenset(mark["job_ids"]),
-                    mark.get("newest_created_ts"),
-                    bool(mark.get("is_complete", True)),
-                ),
-                job_id=entries.get("job_id"),
-                is_adopted=bool(entries.get("is_adopted", False)),
-                written_at=written_at,
-                run_id=run_id,
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the notes of one wish say together.
+class Ledger:
+    """What one attempt of a step reads and writes about its requests.
 
-    Attributes:
-        mark: The jobs that were there before Hevo was asked, if that came to be written.
-        job_id: The job that was found and called ours, if it came so far.
-        is_adopted: Whether somebody else had started that job.
-        is_open: Whether the wish was not carried to its end.
-        opened_at: When the mark was written, in seconds since the epoch.
-        not_ours: Jobs that came since the mark and turned out to be somebody else's.
-    """
-
-    mark: Mark | None = None
-    job_id: str | None = None
-    is_adopted: bool = False
-    is_open: bool = False
-    opened_at: float = 0.0
-    not_ours: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, notes: Iterable[Note]) -> Entry:
-        """Read the notes of one wish, the oldest first."""
-        entry = cls()
-        for note in notes:
-            if note.kind is NoteKind.MARKED:
-                entry = cls(mark=note.mark, is_open=True, opened_at=note.written_at)
-            elif note.kind is NoteKind.CLAIMED:
-                entry = replace(
-                    entry,
-                    job_id=note.job_id,
-                    is_adopted=note.is_adopted,
-                    is_open=True,
-                    opened_at=entry.opened_at or note.written_at,
-                )
-            elif note.kind is NoteKind.RELEASED and note.job_id is not None:
-                entry = replace(entry, not_ours=entry.not_ours | {note.job_id})
-                if note.job_id == entry.job_id:
-                    entry = replace(entry, job_id=None, is_adopted=False)
-            elif note.kind is NoteKind.RELEASED:
-                entry = replace(entry, job_id=None, is_adopted=False)
-            else:
-                entry = cls()
-        return entry
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job that a run calls its own.
-
-    Attributes:
-        job_id: The job.
+    Args:
+        store: Where the lists are kept.
+        account: The address of the Hevo account, so that two accounts never share a pipeline.
         run_id: The run.
-        written_at: When the claim was written, in seconds since the epoch.
+        root_run_id: The first of the runs that re-execute each other; the run itself where there is
+            none.
+        step_key: The step, the same in a run that re-executes this one.
+        attempt: Which attempt of the step in this run, from 0.
+        new_id: Makes ids that no other process makes.
     """
 
-    job_id: str
-    run_id: str
-    written_at: float
+    def __init__(
+        self,
+        store: LedgerStore,
+        *,
+        account: str = "",
+        run_id: str = "",
+        root_run_id: str = "",
+        step_key: str = "",
+        attempt: int = 0,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._run_id = run_id
+        self._root_run_id = root_run_id or run_id
+        self._step_key = step_key
+        self._attempt = attempt
+        self._new_id = new_id
+        self._list = records_list(self._root_run_id, step_key)
 
-    def stands_before(self, other: Claim) -> bool:
-        """Whether this one was there first; every process decides it alike."""
-        return (self.written_at, self.run_id) < (other.written_at, other.run_id)
+    def resume(self, request: SyncRequest) -> EarlierRequest | None:
+        """The request of an earlier attempt that this one goes on with; None to begin a new one.
+
+        Settled requests are not resumed, in whichever run they were settled, unless the step that
+        settled them did not end well: it died, or its caller's code failed afterwards. A request
+        that another run is still busy with is left to that run.
+        """
+        known = read_records(self._store, self._list)
+        for earlier in reversed(requests_in(known)):
+            if not earlier.covers(request):
+                continue
+            if self._is_finished(earlier) or self._is_held_elsewhere(earlier):
+                continue
+            if self._is_mine(earlier):
+                return earlier
+            self._write(RecordKind.RESUMED, earlier.request_id, {})
+            if self._was_first_to_resume(earlier, len(known)):
+                return earlier
+        return None
+
+    def _is_finished(self, earlier: EarlierRequest) -> bool:
+        if earlier.settlement is None:
+            # A step that does not wait ends well, and leaves its job to the job sensor.
+            return earlier.is_detached and self._has_succeeded(earlier)
+        if earlier.settlement is not Settlement.RECORDED:
+            return True
+        if earlier.run_id == self._run_id:
+            # What this very attempt has settled is done; an earlier attempt failed afterwards.
+            return earlier.attempt >= self._attempt
+        return self._has_succeeded(earlier)
+
+    def _has_succeeded(self, earlier: EarlierRequest) -> bool:
+        return self._store.has_succeeded(earlier.run_id, self._step_key)
+
+    def _is_held_elsewhere(self, earlier: EarlierRequest) -> bool:
+        return earlier.run_id != self._run_id and self._store.is_running(earlier.run_id)
+
+    def _is_mine(self, earlier: EarlierRequest) -> bool:
+        return earlier.run_id == self._run_id and earlier.attempt == self._attempt
+
+    def _was_first_to_resume(self, earlier: EarlierRequest, known: int) -> bool:
+        later = read_records(self._store, self._list)[known:]
+        resumed = [
+            record.run_id
+            for record in later
+            if record.kind is RecordKind.RESUMED and record.request_id == earlier.request_id
+        ]
+        return resumed[:1] == [self._run_id]
+
+    def new_request_id(self) -> str:
+        """An id for a request that begins."""
+        return self._new_id()
+
+    def pipeline(self, request: SyncRequest) -> PipelineLedger:
+        """What all runs have written about the request's pipeline."""
+        return PipelineLedger(self._store, self._account, request.pipeline_id)
+
+    def announce(self, request_id: str, request: SyncRequest) -> None:
+        """Write down that this run is about to trigger the pipeline; others wait behind it."""
+        self.pipeline(request).add_starting(self._pointer(request_id))
+
+    def withdraw(self, request_id: str, request: SyncRequest) -> None:
+        """Write down that this run waits before it triggers."""
+        self.pipeline(request).remove_starting(request_id)
+
+    def withdraw_trigger(self, request_id: str, request: SyncRequest) -> None:
+        """Write down that no job came of a trigger."""
+        content = {"answer": Answer.REFUSED.value, "hevo_ms": None, "possible": False}
+        sentence = f"No job came of the trigger: {request}."
+        self._write(RecordKind.ANSWERED, request_id, content, sentence)
+        self.pipeline(request).remove_starting(request_id)
+
+    def write_baseline(
+        self, request_id: str, request: SyncRequest, baseline: Baseline, triggers: int
+    ) -> None:
+        """Write down the jobs before a trigger, which may be sent when this returns."""
+        content = baseline_content(request, baseline, step_key=self._step_key, triggers=triggers)
+        sentence = (
+            f"About to trigger: {request}. Before it, the pipeline has {len(baseline.job_ids)} "
+            "recent jobs."
+        )
+        self._write(RecordKind.BASELINE, request_id, content, sentence)
+
+    def write_answer(
+        self,
+        request_id: str,
+        request: SyncRequest,
+        answer: Answer,
+        *,
+        hevo_ms: int | None,
+        is_possible: bool,
+    ) -> None:
+        """Write down what Hevo answered to a trigger, and whether a job may come of the request."""
+        content = {"answer": answer.value, "hevo_ms": hevo_ms, "possible": is_possible}
+        self._write(RecordKind.ANSWERED, request_id, content, f"Trigger {answer.value}: {request}.")
+        if not is_possible:
+            self.pipeline(request).remove_starting(request_id)
+
+    def another_starting(
+        self,
+        request_id: str,
+        request: SyncRequest,
+        *,
+        hevo_ms: int | None,
+        may_appear_within: float,
+        beside: Collection[str] = (),
+    ) -> str | None:
+        """The request of another run that began to trigger this pipeline before us, or None.
+
+        Its job may yet come. Both announce themselves before they call this, so at least one of two
+        sees the other.
+
+        Args:
+            request_id: Our request.
+            request: What it is.
+            hevo_ms: Hevo's time.
+            may_appear_within: Seconds after its trigger in which the job of a run that is gone may
+                appear.
+            beside: Requests that do not count: they were waited for in vain.
+        """
+        ledger = self.pipeline(request)
+        for pointer in ledger.starting():
+            if pointer.request_id == request_id:
+                return None
+            if pointer.request_id in beside:
+                self._forget_if_gone(ledger, pointer, request_id)
+            elif self._is_starting(ledger, pointer, hevo_ms, may_appear_within):
+                return pointer.request_id
+        return None
+
+    def _forget_if_gone(
+        self, ledger: PipelineLedger, pointer: RequestPointer, request_id: str
+    ) -> None:
+        """Take out a request that was waited for in vain, where its run is gone."""
+        other = ledger.request_of(pointer) if request_id else None
+        if other is not None and not ledger.is_running(other.run_id):
+            ledger.remove_starting(pointer.request_id)
+
+    def _is_starting(
+        self,
+        ledger: PipelineLedger,
+        pointer: RequestPointer,
+        hevo_ms: int | None,
+        may_appear_within: float,
+    ) -> bool:
+        """Whether the job of a request may yet come; what cannot is taken out of the list."""
+        other = ledger.request_of(pointer)
+        if other is None:
+            # It has not sent anything. An earlier attempt of our own step never will.
+            is_ours = (pointer.run_id, pointer.step_key) == (self._run_id, self._step_key)
+            if not is_ours and ledger.is_running(pointer.run_id):
+                return True
+        elif other.job_id is None and other.settlement is None:
+            if ledger.is_running(other.run_id):
+                return True
+            age = _age(other, hevo_ms)
+            if age is None:
+                return True  # Whoever has waited for it in vain takes it out.
+            if age <= LONGEST_PAST:
+                return age <= may_appear_within
+        ledger.remove_starting(pointer.request_id)
+        return False
+
+    def rivals(self, request_id: str, request: SyncRequest) -> tuple[Baseline, ...]:
+        """The baselines of other runs' requests that were triggered after ours and have no job.
+
+        They have waited for our job as long as it takes, so a job that is not in their baseline is
+        likelier theirs.
+        """
+        ledger = self.pipeline(request)
+        pointers = list(ledger.starting())
+        ours = [n for n, item in enumerate(pointers) if item.request_id == request_id]
+        found: list[Baseline] = []
+        for pointer in pointers[ours[0] + 1 if ours else 0 :]:
+            other = ledger.request_of(pointer)
+            if other is None or other.baseline is None or other.job_id is not None:
+                continue
+            if other.may_have_started_a_job and other.settlement is None:
+                found.append(other.baseline)
+        return tuple(found)
+
+    def owners(
+        self, request_id: str, request: SyncRequest, job_ids: Iterable[str]
+    ) -> Collection[str]:
+        """Those of the jobs that other requests own.
+
+        What a job sensor owns may be ours: it has recorded the job while nobody waited for it.
+        """
+        ledger = self.pipeline(request)
+        owned = {job_id: ledger.owner_of(job_id) for job_id in job_ids}
+        return frozenset(
+            job_id
+            for job_id, owner in owned.items()
+            if owner not in {None, request_id} and not str(owner).startswith(SENSOR_PREFIX)
+        )
+
+    def begin_recording(self, request: SyncRequest, job_id: str) -> str | None:
+        """Begin to record the outcome of a job, or learn which run or sensor records it already."""
+        return self.pipeline(request).begin_recording(job_id, self._run_id)
+
+    def claim(
+        self,
+        request_id: str,
+        request: SyncRequest,
+        job_id: str,
+        *,
+        is_adopted: bool,
+        may_be_cancelled: bool,
+        is_detached: bool,
+    ) -> bool:
+        """Claim a job for a request; say whether the request owns it."""
+        ledger = self.pipeline(request)
+        if not ledger.claim(job_id, request_id):
+            return False
+        content = {
+            **request_content(request, step_key=self._step_key),
+            "job": job_id,
+            "adopted": is_adopted,
+            "cancellable": may_be_cancelled,
+            "detached": is_detached,
+        }
+        how = "adopted: a foreign job" if is_adopted else "the result of this request"
+        sentence = f"Job {job_id} of pipeline {request.pipeline_id} is {how}."
+        self._write(RecordKind.CLAIMED, request_id, content, sentence)
+        ledger.add_claimed(self._pointer(request_id, job_id))
+        ledger.remove_starting(request_id)
+        return True
+
+    def settle(
+        self,
+        request_id: str,
+        request: SyncRequest,
+        job_id: str | None,
+        how: Settlement,
+        *,
+        is_recorded: bool = True,
+    ) -> None:
+        """Write down how a request ended, and whether its job is recorded or for the job sensor."""
+        sentence = {
+            Settlement.RECORDED: f"Settled: {request}; its job's outcome is recorded.",
+            Settlement.OBSERVED: f"Settled by the job sensor: {request}.",
+            Settlement.FAILED: f"Settled as failed: {request}. Another attempt starts over.",
+        }[how]
+        self._write(RecordKind.SETTLED, request_id, {"how": how.value}, sentence)
+        ledger = self.pipeline(request)
+        if job_id is not None:
+            mark = ledger.mark_settled if is_recorded else ledger.mark_for_sensor
+            mark(job_id, request_id)
+        ledger.remove(request_id)
+
+    def _pointer(self, request_id: str, job_id: str | None = None) -> RequestPointer:
+        return RequestPointer(request_id, self._run_id, self._root_run_id, self._step_key, job_id)
+
+    def _write(
+        self,
+        kind: RecordKind,
+        request_id: str,
+        content: Mapping[str, Any],
+        sentence: str = "",
+    ) -> None:
+        record = Record(kind, request_id, self._run_id, self._attempt, content)
+        append_record(self._store, self._list, self._new_id(), record.to_text())
+        if sentence:
+            self._store.tell(
+                self._step_key, sentence, {"request": request_id, "kind": kind.value, **content}
+            )
 
 
-class Ledger(Protocol):
-    """Where the notes of a wish are kept. Each call is carried out before it returns."""
-
-    def open_entry(self, plan: SyncPlan) -> Entry | None:
-        """The entry that this wish, or the one it retries, left open; None where there is none."""
-        ...
-
-    def write(self, note: Note, sentence: str) -> Claim | None:
-        """Write a note with a sentence for people; for CLAIMED, return the claim as written."""
-        ...
-
-    def claims_of_others(self, pipeline_id: int) -> tuple[Claim, ...]:
-        """The jobs of the pipeline that other runs, still in progress, call their own."""
-        ...
+def _age(other: EarlierRequest, hevo_ms: int | None) -> float | None:
+    """How many seconds ago another request was triggered, by Hevo's clock."""
+    triggered = other.answered_ms
+    if triggered is None and other.baseline is not None:
+        triggered = other.baseline.hevo_ms
+    if triggered is None or hevo_ms is None:
+        return None
+    return (hevo_ms - triggered) / 1000
 
 
-class MemoryLedger:
-    """A ledger for one process: for scripts and the command line, which retry nothing."""
+class MemoryStore:
+    """Lists for one process: for scripts and the command line, whose requests nobody resumes."""
 
     def __init__(self) -> None:
-        self.notes: list[Note] = []
+        self.lists: dict[str, list[str]] = {}
 
-    def open_entry(self, plan: SyncPlan) -> Entry | None:
-        entry = Entry.of(note for note in self.notes if note.wish == plan.key)
-        return entry if entry.is_open else None
+    def append(self, name: str, entries: Sequence[str]) -> None:
+        known = self.lists.setdefault(name, [])
+        known += [entry for entry in entries if entry not in known]
 
-    def write(self, note: Note, sentence: str) -> Claim | None:
-        self.notes.append(note)
-        return Claim(note.job_id, "", 0.0) if note.job_id is not None else None
+    def read(self, name: str) -> Sequence[str]:
+        return tuple(self.lists.get(name, ()))
 
-    def claims_of_others(self, pipeline_id: int) -> tuple[Claim, ...]:
-        return ()
+    def remove(self, name: str, entry: str) -> None:
+        if entry in self.lists.get(name, ()):
+            self.lists[name].remove(entry)
+
+    def is_running(self, run_id: str) -> bool:
+        return False
+
+    def has_succeeded(self, run_id: str, step_key: str) -> bool:
+        return False
+
+    def tell(self, step_key: str, sentence: str, content: Mapping[str, Any]) -> None:
+        pass

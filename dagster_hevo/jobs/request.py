@@ -1,6 +1,7 @@
-"""What to ask Hevo for, given the objects that are wanted; and which job can have come of it.
+"""What is requested of Hevo for the wanted objects: one request, one Hevo job.
 
-Pure: nothing here asks Hevo anything. Asking exactly once is `trigger.py`.
+Pure values. Whether a job is the result of a request is decided in `matching.py`; when the request
+is sent, in `decide.py`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dagster_hevo.api.enums import ResyncMode
-from dagster_hevo.api.models import Job
 
 
 class SyncAction(str, Enum):
-    """What a materialization asks Hevo for.
+    """What a materialization requests of Hevo.
 
-    ``RESYNC`` loads the wanted objects anew; ``SYNC_NOW`` runs the pipeline's own sync once.
+    ``RESYNC`` reloads the wanted objects; ``SYNC_NOW`` runs the pipeline's own sync once.
     """
 
     RESYNC = "RESYNC"
@@ -28,9 +28,9 @@ class SyncAction(str, Enum):
 
 
 class IfJobRunning(str, Enum):
-    """What to do when the pipeline is busy with a job that was not started here.
+    """What to do when the pipeline is busy with a foreign job (one not started by this request).
 
-    ``WAIT`` until it ends, then trigger; ``ADOPT`` it, so that its end counts as ours; ``FAIL``.
+    ``WAIT`` until it ends, then trigger; ``ADOPT`` it as the result of this request; ``FAIL``.
     """
 
     WAIT = "WAIT"
@@ -41,27 +41,19 @@ class IfJobRunning(str, Enum):
         return str(self.value)
 
 
-class Kinship(Enum):
-    """Whether a job that was not there before can have come of our asking."""
-
-    OURS = "ours"
-    FOREIGN = "foreign"
-    DOUBTFUL = "doubtful"
-
-
 @dataclass(frozen=True)
-class SyncPlan:
-    """One wish: what Hevo is asked for once.
+class SyncRequest:
+    """What one materialization requests of Hevo.
 
     Attributes:
         pipeline_id: The pipeline.
-        action: What to ask for.
+        action: What to trigger.
         resync_mode: How a resync treats the tables.
         object_ids: The objects to resync, or None for the whole pipeline.
         active_ids: All objects that the pipeline replicates, as far as known.
-        wanted_ids: The objects that people wish for; a child that is only restarted with its
-            parent is wished for, and its parent is asked for.
-        companion_ids: Objects that the job may load besides those asked for: the other children.
+        wanted_ids: The objects that the caller wants. A child that is only reloaded with its
+            parent is wanted, and its parent is in ``object_ids``.
+        companion_ids: Objects that the job may load besides those requested: other children.
     """
 
     pipeline_id: int
@@ -73,16 +65,38 @@ class SyncPlan:
     companion_ids: frozenset[str] = frozenset()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the whole pipeline is requested."""
+        return self.object_ids is None
+
+    @property
+    def required_ids(self) -> frozenset[str]:
+        """The objects that a job must include to be the result of this request."""
+        return self.active_ids if self.object_ids is None else self.object_ids
+
+    @property
     def answered_ids(self) -> frozenset[str]:
-        """The objects whose outcome the job owes an answer for."""
+        """The objects whose outcome the caller is told."""
         return self.active_ids if self.object_ids is None else self.object_ids | self.wanted_ids
 
     @property
     def key(self) -> str:
-        """The same for the same wish in another process, another for every other wish."""
+        """The idempotency key: equal for equal requests, in every process."""
         objects = "*" if self.object_ids is None else "\n".join(sorted(self.object_ids))
         digest = hashlib.sha256(objects.encode()).hexdigest()[:16]
         return f"{self.pipeline_id}/{self.action}/{self.resync_mode}/{digest}"
+
+    def is_covered_by(
+        self, pipeline_id: int, action: str, resync_mode: str, object_ids: Collection[str] | None
+    ) -> bool:
+        """Whether a job for the other request is a job for this one too: it loads as much."""
+        if (pipeline_id, action) != (self.pipeline_id, self.action.value):
+            return False
+        if self.action is SyncAction.RESYNC and resync_mode != self.resync_mode.value:
+            return False
+        if object_ids is None:
+            return True
+        return self.object_ids is not None and self.object_ids <= frozenset(object_ids)
 
     def __str__(self) -> str:
         if self.action is SyncAction.SYNC_NOW:
@@ -94,48 +108,8 @@ class SyncPlan:
         objects = "1 object" if count == 1 else f"{count} objects"
         return f"resync {objects} of pipeline {self.pipeline_id}{how}"
 
-    def kinship(self, job: Job, objects_in_job: Collection[str]) -> Kinship:
-        """Whether a new job can have come of this wish, by its type and the objects in it.
 
-        Routine jobs (INCREMENTAL, REFRESHER) never come of a resync, and resyncs never of a
-        sync-now. A scheduled INCREMENTAL job and one that a sync-now started look alike: they do
-        the same work, and are taken for ours.
-
-        Args:
-            job: A job that was not there before we asked.
-            objects_in_job: Ids of the objects that the job says it has; empty where it does not
-                say (Hevo may list them late, or never).
-        """
-        if self.action is SyncAction.SYNC_NOW:
-            is_resync = job.type is not None and job.type.is_resync
-            return Kinship.FOREIGN if is_resync else Kinship.OURS
-        if job.type is not None and job.type.is_routine:
-            return Kinship.FOREIGN
-        if self.object_ids is None:
-            return self._kinship_of_whole(job, frozenset(objects_in_job))
-        return self._kinship_of_part(self.object_ids, frozenset(objects_in_job))
-
-    def _kinship_of_whole(self, job: Job, objects: frozenset[str]) -> Kinship:
-        if job.type is not None and job.type.is_resync:
-            return Kinship.OURS
-        # HISTORICAL, or a word that is not known: somebody's resync of some objects looks so too.
-        return Kinship.OURS if objects and objects >= self.active_ids else Kinship.DOUBTFUL
-
-    def _kinship_of_part(self, wanted: frozenset[str], objects: frozenset[str]) -> Kinship:
-        if objects - wanted - self.companion_ids:
-            return Kinship.FOREIGN
-        return Kinship.OURS if objects >= wanted else Kinship.DOUBTFUL
-
-    def accepts_doubtful(self, objects_in_job: Collection[str]) -> bool:
-        """Whether a job that stays doubtful after several looks is taken for ours.
-
-        A part of a whole resync that never grows is somebody's object resync. A job that says
-        nothing, or that lists only objects we asked for, cannot be told apart from ours.
-        """
-        return self.object_ids is not None or not objects_in_job
-
-
-def plan_sync(
+def make_request(
     pipeline_id: int,
     wanted: Iterable[str],
     active: Iterable[str],
@@ -143,8 +117,8 @@ def plan_sync(
     action: SyncAction = SyncAction.RESYNC,
     resync_mode: ResyncMode = ResyncMode.EVOLVE_AND_MERGE,
     restarted_with: Mapping[str, str] | None = None,
-) -> SyncPlan:
-    """Decide what to ask for.
+) -> SyncRequest:
+    """Decide what to request.
 
     Args:
         pipeline_id: The pipeline.
@@ -152,27 +126,27 @@ def plan_sync(
         active: Ids of all objects that the pipeline replicates.
         action: RESYNC or SYNC_NOW; a SYNC_NOW always takes the whole pipeline.
         resync_mode: How a resync treats the tables.
-        restarted_with: For each object that is only restarted with its parent: the parent's id.
+        restarted_with: For each object that is only reloaded with its parent: the parent's id.
 
     Returns:
-        A plan for the whole pipeline where every active object is wanted; else for those wanted,
-        several children of one parent as one resync of the parent.
+        A request for the whole pipeline where every active object is wanted; otherwise for the
+        wanted objects, with several children of one parent as one resync of the parent.
 
     Raises:
         ValueError: No object is wanted.
     """
     wanted_ids, active_ids = frozenset(wanted), frozenset(active)
     if not wanted_ids:
-        raise ValueError(f"No object of pipeline {pipeline_id} is wanted: there is nothing to ask.")
+        raise ValueError(f"No object of pipeline {pipeline_id} is wanted: nothing to request.")
     whole = action is SyncAction.SYNC_NOW or wanted_ids >= active_ids
     parents = restarted_with or {}
-    asked_ids = frozenset(parents.get(object_id, object_id) for object_id in wanted_ids)
-    children = frozenset(child for child, parent in parents.items() if parent in asked_ids)
-    return SyncPlan(
+    object_ids = frozenset(parents.get(object_id, object_id) for object_id in wanted_ids)
+    children = frozenset(child for child, parent in parents.items() if parent in object_ids)
+    return SyncRequest(
         pipeline_id=pipeline_id,
         action=action,
         resync_mode=resync_mode,
-        object_ids=None if whole else asked_ids,
+        object_ids=None if whole else object_ids,
         active_ids=active_ids,
         wanted_ids=wanted_ids,
         companion_ids=children,

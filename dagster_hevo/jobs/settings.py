@@ -1,4 +1,4 @@
-"""How long the life of a job may take at each station, and the clock it is measured with."""
+"""How long each state of a job's life may last, and the clock that measures it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from dagster_hevo.jobs.plan import IfJobRunning
+from dagster_hevo.jobs.request import IfJobRunning
 
 
 class Clock(Protocol):
-    """Time as the life of a job sees it; tests pass one in which a day takes a millisecond."""
+    """Time as a job's life sees it; tests pass one in which a day takes a millisecond."""
 
     def monotonic(self) -> float:
         """Seconds from some beginning, never going back."""
@@ -36,24 +36,28 @@ class JobSettings:
     """The bounds of a job's life. All times in seconds.
 
     Attributes:
-        poll_interval: The closest that two looks at one job may be.
+        poll_interval: The shortest time between two polls of one job.
         poll_timeout: How long to wait for the end in all; None for as long as it takes.
-        job_discovery_timeout: How long a triggered job may take to show up.
-        cancel_on_termination: Whether a job that nobody waits for any more is cancelled.
-        if_job_running: What to do about a job of somebody else's.
-        max_asks: How often to ask when no answer tells whether the asking took effect, and no job
-            came of it.
-        outage_tolerance: How long Hevo's API may be out while a job is waited for.
+        job_discovery_timeout: How long a triggered job may take to appear in the job list.
+        deferred_timeout: How long a job may stay DEFERRED without a break. Hevo's documents do not
+            settle whether such a job goes on, so it is never waited for without this bound.
+        objects_timeout: How long the list of a job's objects may lag behind the job's end.
+        cancel_on_termination: Whether the job is cancelled when nobody waits for it any more.
+        if_job_running: What to do about a foreign job on the pipeline.
+        max_triggers: How many triggers may be sent whose answers are lost and that start no job.
+        outage_timeout: How long Hevo's API may give no usable answer.
         requests_per_minute: The request budget; 0 for none.
     """
 
     poll_interval: float = 10.0
     poll_timeout: float | None = 24 * 3600.0
     job_discovery_timeout: float = 60.0
+    deferred_timeout: float = 6 * 3600.0
+    objects_timeout: float = 120.0
     cancel_on_termination: bool = True
     if_job_running: IfJobRunning = IfJobRunning.WAIT
-    max_asks: int = 3
-    outage_tolerance: float = 15 * 60.0
+    max_triggers: int = 3
+    outage_timeout: float = 15 * 60.0
     requests_per_minute: int = 100
 
 

@@ -1,4 +1,4 @@
-"""A world to live jobs in, ended with its test."""
+"""Worlds in which requests are carried out, each ended with its test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
-def world() -> Iterator[MakeWorld]:
+def make_world() -> Iterator[MakeWorld]:
     """Make a world of a scenario, or of what `scenario` takes."""
     made: list[World] = []
 

@@ -1,7 +1,7 @@
-"""Lives of jobs over real HTTP, in a time that moves only while somebody sleeps.
+"""Requests carried out over real HTTP, in a time that moves only while somebody sleeps.
 
-`World` is a sandbox, its time, and a ledger book that several runs write to; `Reaper` kills a
-life at any of its stations. The tests that use them are the `test_life_*.py` beside this file.
+`World` is a sandbox, its time, and a ledger that several runs write to; `Reaper` kills a run at any
+of its stations. The tests of this folder use them through the fixture `make_world`.
 """
 
 from __future__ import annotations
@@ -9,32 +9,35 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dagster_hevo.api.client import HevoClient
 from dagster_hevo.api.enums import ResyncMode
-from dagster_hevo.jobs.ledger import Claim, Entry, Note, NoteKind
-from dagster_hevo.jobs.life import JobLife
-from dagster_hevo.jobs.outcome import KnownObject, ObjectIndex
-from dagster_hevo.jobs.plan import SyncAction, SyncPlan, plan_sync
+from dagster_hevo.jobs.ledger import Ledger, MemoryStore, read_records
+from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
+from dagster_hevo.jobs.outcome import JobOutcome
+from dagster_hevo.jobs.records import Record, RecordKind
+from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request
+from dagster_hevo.jobs.runner import JobRunner
 from dagster_hevo.jobs.settings import JobSettings
 from dagster_hevo.sandbox import Fault, FaultKind, HevoSandbox, Scenario, SeenJob
 
 PIPELINE = 101
+STEP = "hevo"
 
 
 class Killed(BaseException):
     """The process is gone: nothing after this runs in it."""
 
 
-class Interrupted(BaseException):
+class Terminated(BaseException):
     """The run was terminated, as Dagster or the keyboard does it."""
 
 
 class SandboxTime:
-    """The sandbox's time as a job's life sees it: sleeping moves it, and nothing else does.
+    """The sandbox's time as a runner sees it: sleeping moves it, and nothing else does.
 
     What is due at a moment is done when sleeping reaches it; it may raise, as a signal does.
     """
@@ -60,17 +63,17 @@ class SandboxTime:
         """Do something when sleeping reaches this moment, in seconds since the beginning."""
         heapq.heappush(self._due, (moment, next(self._count), action))
 
-    def interrupt_at(self, moment: float) -> None:
+    def terminate_at(self, moment: float) -> None:
         """Terminate the run at this moment."""
 
-        def interrupt() -> None:
-            raise Interrupted
+        def terminate() -> None:
+            raise Terminated
 
-        self.at(moment, interrupt)
+        self.at(moment, terminate)
 
 
 class Reaper:
-    """Kills a life at the n-th of its stations: before a request, around a note, at a sleep."""
+    """Kills a run at the n-th of its stations: before a request, around a record, at a sleep."""
 
     def __init__(self, fatal: int | None = None) -> None:
         self.passed: list[str] = []
@@ -110,67 +113,78 @@ class ReapedTime:
 
 
 class LedgerBook:
-    """What all runs wrote, in the order of writing, and which of them are still in progress."""
+    """The lists that all runs write, and what Dagster knows of the runs."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.notes: list[Note] = []
+    def __init__(self) -> None:
+        self.lists = MemoryStore()
         self.in_progress: set[str] = set()
-        self.now = now
-        self.when_marked: list[Callable[[], object]] = []
+        self.succeeded: set[str] = set()
+        self.roots: dict[str, str] = {}
+        self.before_trigger: list[Callable[[], object]] = []
 
-    def of_run(self, run_id: str) -> list[Note]:
-        return [note for note in self.notes if note.run_id == run_id]
+    def begin(self, run_id: str, parent: str | None) -> str:
+        """A run begins; a run that it re-executes has ended. Returns the root run."""
+        self.in_progress.add(run_id)
+        if parent is not None:
+            self.in_progress.discard(parent)
+        return self.roots.setdefault(run_id, self.roots.get(parent or "", parent or run_id))
+
+    def end(self, run_id: str, *, has_succeeded: bool = True) -> None:
+        """A run has ended."""
+        self.in_progress.discard(run_id)
+        if has_succeeded:
+            self.succeeded.add(run_id)
+
+    def records(self, run_id: str = "run") -> tuple[Record, ...]:
+        """What a run has written, in the order of writing."""
+        name = f"requests/{self.roots.get(run_id, run_id)}/{STEP}"
+        found = read_records(self.lists, name)
+        return tuple(record for record in found if record.run_id == run_id)
 
     def kinds(self, run_id: str = "run") -> list[str]:
-        return [note.kind.value for note in self.of_run(run_id)]
+        return [record.kind.value for record in self.records(run_id)]
+
+    def claimed(self, run_id: str = "run") -> list[str]:
+        """The jobs that a run has claimed."""
+        found = [record.content.get("job") for record in self.records(run_id)]
+        return [job_id for job_id in found if job_id is not None]
 
 
-class BookLedger:
-    """A run's ledger in the book: what it does, a run's event log does for Dagster."""
+class BookStore:
+    """A ledger store in the book, every change of which is two stations of the reaper's."""
 
-    def __init__(
-        self, book: LedgerBook, run_id: str, retries: tuple[str, ...] = (), *, reaper: Reaper
-    ) -> None:
+    def __init__(self, book: LedgerBook, reaper: Reaper) -> None:
         self._book = book
-        self._run_id = run_id
-        self._retries = retries
         self._reaper = reaper
-        book.in_progress.add(run_id)
-        book.in_progress -= set(retries)
 
-    def open_entry(self, plan: SyncPlan) -> Entry | None:
-        for run_id in (self._run_id, *self._retries):
-            notes = [note for note in self._book.of_run(run_id) if note.wish == plan.key]
-            if notes:
-                entry = Entry.of(notes)
-                return entry if entry.is_open else None
-        return None
+    def append(self, name: str, entries: Sequence[str]) -> None:
+        self._reaper.pass_by(f"before {name}")
+        self._book.lists.append(name, entries)
+        if self._book.before_trigger and self._is_baseline(name):
+            self._book.before_trigger.pop(0)()
+        self._reaper.pass_by(f"after {name}")
 
-    def write(self, note: Note, sentence: str) -> Claim | None:
+    def _is_baseline(self, name: str) -> bool:
+        """Whether the last record of a list is a baseline, so that its trigger comes next."""
+        records = read_records(self._book.lists, name) if name.startswith("requests/") else ()
+        return bool(records) and records[-1].kind is RecordKind.BASELINE
+
+    def read(self, name: str) -> Sequence[str]:
+        return self._book.lists.read(name)
+
+    def remove(self, name: str, entry: str) -> None:
+        self._reaper.pass_by(f"before removal from {name}")
+        self._book.lists.remove(name, entry)
+        self._reaper.pass_by(f"after removal from {name}")
+
+    def is_running(self, run_id: str) -> bool:
+        return run_id in self._book.in_progress
+
+    def has_succeeded(self, run_id: str, step_key: str) -> bool:
+        return run_id in self._book.succeeded
+
+    def tell(self, step_key: str, sentence: str, content: Mapping[str, Any]) -> None:
         assert sentence
-        self._reaper.pass_by(f"before {note.kind.value}")
-        stored = Note.from_json(note.to_json(), written_at=self._book.now(), run_id=self._run_id)
-        assert stored == note
-        assert stored is not None
-        self._book.notes.append(stored)
-        if note.kind is NoteKind.MARKED and self._book.when_marked:
-            self._book.when_marked.pop(0)()
-        self._reaper.pass_by(f"after {note.kind.value}")
-        if note.kind is not NoteKind.CLAIMED or note.job_id is None:
-            return None
-        return Claim(note.job_id, self._run_id, stored.written_at)
-
-    def claims_of_others(self, pipeline_id: int) -> tuple[Claim, ...]:
-        claims: dict[tuple[str, str], Claim] = {}
-        for note in self._book.notes:
-            mine = note.run_id == self._run_id or note.run_id in self._retries
-            if mine or note.run_id not in self._book.in_progress or note.job_id is None:
-                continue
-            if note.kind is NoteKind.CLAIMED and note.pipeline_id == pipeline_id:
-                claims[note.run_id, note.job_id] = Claim(note.job_id, note.run_id, note.written_at)
-            elif note.kind is NoteKind.RELEASED:
-                claims.pop((note.run_id, note.job_id), None)
-        return tuple(claims.values())
 
 
 class Told(logging.Handler):
@@ -193,76 +207,105 @@ class Told(logging.Handler):
 
 
 class World:
-    """A sandbox whose time moves by sleeping, and the runs that ask it for jobs."""
+    """A sandbox whose time moves by sleeping, and the runs that request jobs of it."""
 
     def __init__(self, sandbox: HevoSandbox) -> None:
         self.sandbox = sandbox
         self.time = SandboxTime(sandbox)
-        self.book = LedgerBook(self.time.monotonic)
+        self.book = LedgerBook()
         self.told = Told()
-        self.log = logging.Logger("life")
+        self.log = logging.Logger("jobs")
         self.log.addHandler(self.told)
         self.clients: list[HevoClient] = []
+        reader = self.client()
+        listed = {number: tuple(reader.list_objects(number)) for number in sandbox.pipeline_ids}
+        self._active = {
+            number: frozenset(item.object_id for item in items if item.is_replicated)
+            for number, items in listed.items()
+        }
+        self._known = {number: KnownObject.all_of(items) for number, items in listed.items()}
 
     def client(self, *, reaper: Reaper | None = None, **settings: Any) -> HevoClient:
         made = HevoClient(
             api_key=self.sandbox.api_key,
             api_secret=self.sandbox.api_secret,
             base_url=self.sandbox.url,
-            **{"retry_limit": 1, "sleep": lambda _: None, **settings},
+            **{"retry_limit": 1, "sleep": self.time.sleep, **settings},
             budget=None if reaper is None else ReapedBudget(reaper),
+            monotonic=self.time.monotonic,
         )
         self.clients.append(made)
         return made
 
-    def index(self, pipeline_id: int = PIPELINE) -> ObjectIndex:
-        entry = self.sandbox.scenario.pipelines[pipeline_id - PIPELINE]
-        ids = self.sandbox.object_ids(pipeline_id)
-        return ObjectIndex(
-            KnownObject(object_id, item.name, f"{entry.schema_in_warehouse}.{item.name}")
-            for object_id, item in zip(ids, entry.objects, strict=True)
-        )
+    def ids(self, *names: str, pipeline_id: int = PIPELINE) -> frozenset[str]:
+        """The ids of objects by name; without names, of all objects."""
+        return frozenset(self.sandbox.object_ids(pipeline_id, *names))
 
-    def plan(
+    def request(
         self,
         *names: str,
         pipeline_id: int = PIPELINE,
         action: SyncAction = SyncAction.RESYNC,
         resync_mode: ResyncMode = ResyncMode.EVOLVE_AND_MERGE,
-    ) -> SyncPlan:
-        """The wish for some objects by name, or for all."""
-        return plan_sync(
+    ) -> SyncRequest:
+        """The request for some objects by name, or for all active ones."""
+        active = self._active[pipeline_id]
+        return make_request(
             pipeline_id,
-            self.sandbox.object_ids(pipeline_id, *names),
-            self.index(pipeline_id).objects,
+            self.ids(*names, pipeline_id=pipeline_id) if names else active,
+            active,
             action=action,
             resync_mode=resync_mode,
         )
 
-    def life(
+    def runner(
         self,
         *names: str,
         pipeline_id: int = PIPELINE,
         action: SyncAction = SyncAction.RESYNC,
         resync_mode: ResyncMode = ResyncMode.EVOLVE_AND_MERGE,
         run: str = "run",
-        retries: tuple[str, ...] = (),
+        reexecutes: str | None = None,
+        attempt: int = 0,
         reaper: Reaper | None = None,
         client: HevoClient | None = None,
         clock: Any = None,
         **settings: Any,
-    ) -> JobLife:
-        """The life of the job for some objects by name, or for all."""
+    ) -> JobRunner:
+        """What carries out the request for some objects by name, or for all, in a run."""
         stations = reaper or Reaper()
-        return JobLife(
-            client=client or self.client(reaper=stations),
-            plan=self.plan(*names, pipeline_id=pipeline_id, action=action, resync_mode=resync_mode),
-            ledger=BookLedger(self.book, run, retries, reaper=stations),
-            index=self.index(pipeline_id),
+        root = self.book.begin(run, reexecutes)
+        ledger = Ledger(
+            BookStore(self.book, stations),
+            account=self.sandbox.url,
+            run_id=run,
+            root_run_id=root,
+            step_key=STEP,
+            attempt=attempt,
+        )
+        return JobRunner(
+            hevo=client or self.client(reaper=stations),
+            request=self.request(
+                *names, pipeline_id=pipeline_id, action=action, resync_mode=resync_mode
+            ),
+            ledger=ledger,
+            index=ObjectIndex(self._known[pipeline_id]),
             settings=replace(JobSettings(), **settings),
             log=self.log,
             clock=clock or ReapedTime(self.time, stations),
         )
+
+    def materialize(self, *names: str, run: str = "run", **given: Any) -> JobOutcome:
+        """A whole run that ends well: its outcome is recorded and its request is settled."""
+        runner = self.runner(*names, run=run, **given)
+        outcome = runner.run()
+        runner.settle()
+        self.book.end(run)
+        return outcome
+
+    def results(self, outcome: JobOutcome) -> dict[str, str]:
+        """What became of each object, by its name."""
+        return {item.name: str(item.result) for item in outcome.objects.values()}
 
     def fault(self, kind: FaultKind | str, path: str = "*", method: str = "*", **more: Any) -> None:
         self.sandbox.faults.add(
@@ -272,9 +315,19 @@ class World:
     def fault_on_trigger(self, kind: FaultKind | str, **more: Any) -> None:
         self.fault(kind, "*/actions/*", "POST", **more)
 
-    def when_marked(self, action: Callable[[], object]) -> None:
-        """Do something once, between a run's look at the list of jobs and its asking."""
-        self.book.when_marked.append(action)
+    def before_trigger(self, action: Callable[[], object]) -> None:
+        """Do something once, between a run's baseline and its trigger."""
+        self.book.before_trigger.append(action)
+
+    def job_between(self, *, has_ended: bool = False, **job: Any) -> None:
+        """Let a foreign job start between a run's baseline and its trigger."""
+
+        def start() -> None:
+            self.sandbox.start_scheduled_job(PIPELINE, **job)
+            if has_ended:
+                self.sandbox.finish_jobs(PIPELINE)
+
+        self.before_trigger(start)
 
     def outage(self, begins: float, ends: float) -> None:
         """Let every request fail between two moments."""
@@ -285,16 +338,21 @@ class World:
         found = self.sandbox.jobs(pipeline_id)
         return [job for job in found if requested_by in (None, job.requested_by)]
 
-    def asked_jobs(self, pipeline_id: int = PIPELINE) -> list[SeenJob]:
-        """The jobs that came of asking over the API."""
-        return self.jobs("api", pipeline_id)
+    def triggered_jobs(self, pipeline_id: int = PIPELINE) -> list[str]:
+        """The ids of the jobs that came of triggers over the API."""
+        return [job.job_id for job in self.jobs("api", pipeline_id)]
 
     def triggers(self, pipeline_id: int = PIPELINE) -> list[str]:
-        """What came of each asking that reached the pipeline."""
+        """What came of each trigger that reached the pipeline."""
         return [trigger.result for trigger in self.sandbox.triggers(pipeline_id)]
 
     def requests(self, method: str, path: str) -> int:
         return len(self.sandbox.requests_to(path, method))
+
+    @property
+    def cancels(self) -> int:
+        """How many requests to cancel a job were sent."""
+        return self.requests("POST", "*/cancel")
 
     def close(self) -> None:
         for client in self.clients:

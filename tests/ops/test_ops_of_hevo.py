@@ -20,7 +20,8 @@ from dagster_hevo import (
     hevo_resync_op,
     hevo_sync_op,
 )
-from dagster_hevo.run_ledger import open_wishes
+from dagster_hevo.execution.run_ledger import InstanceStore
+from dagster_hevo.jobs.ledger import PipelineLedger
 from dagster_hevo.sandbox import Fault, FaultKind
 
 
@@ -111,18 +112,23 @@ def test_a_retried_op_takes_up_the_job_that_is_running(at):
     assert len(place.sandbox.triggers(101)) == 1
 
 
+def unsettled(place) -> list[str | None]:
+    """The jobs that requests have claimed and that nobody has settled."""
+    ledger = PipelineLedger(InstanceStore(place.instance), place.hevo.account, 101)
+    return [pointer.job_id for pointer in ledger.claimed()]
+
+
 def test_an_op_that_waited_leaves_nothing_open_for_the_sensor(at):
     place = at()
-    result = place.run(hevo_sync_op, HevoSyncOpConfig(pipeline_id=101))
-    assert open_wishes(place.instance, result.run_id) == []
+    place.run(hevo_sync_op, HevoSyncOpConfig(pipeline_id=101))
+    assert unsettled(place) == []
 
 
 def test_an_op_that_did_not_wait_leaves_its_job_to_the_sensor(at):
     place = at(seconds_per_object=60.0)
     config = HevoSyncOpConfig(pipeline_id=101, wait_for_completion=False)
-    result = place.run(hevo_sync_op, config)
-    (wish,) = open_wishes(place.instance, result.run_id)
-    assert wish.entry.job_id == place.sandbox.jobs(101)[0].job_id
+    place.run(hevo_sync_op, config)
+    assert unsettled(place) == [place.sandbox.jobs(101)[0].job_id]
 
 
 def test_refresh_schema_asks_for_it_once(at):

@@ -25,7 +25,7 @@ def shop_definitions() -> dg.Definitions:
         for part, places in {"first": (1, 2), "second": (3, 4)}.items()
     }
     # Forked from a process that has imported what takes long; each loads the location itself.
-    start = {"forkserver": {"preload_modules": ["dagster", "dagster_hevo.runs"]}}
+    start = {"forkserver": {"preload_modules": ["dagster", "dagster_hevo.execution.step"]}}
     together = dg.multiprocess_executor.configured({"max_concurrent": 8, "start_method": start})
     jobs = [
         dg.define_asset_job("everything", executor_def=dg.in_process_executor),

@@ -22,14 +22,15 @@ import pytest
 import shop_process
 
 from dagster_hevo import HevoResource, build_hevo_assets_definitions
-from dagster_hevo.run_ledger import notes_of_run
+from dagster_hevo.dagster_private import engine_event_metadata
+from dagster_hevo.execution.run_ledger import RECORD_KEY
 from dagster_hevo.sandbox import HevoSandbox, Scenario
 
 MEMORY_DISK = Path("/dev/shm")
 # Forked from one process that has imported what takes long, and knows nothing of the tests.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["shop_process", "dagster_hevo.assets", "dagster_hevo.runs", "dagster_hevo.sensors"]
+    ["shop_process", "dagster_hevo.assets", "dagster_hevo.execution.step", "dagster_hevo.sensors"]
 )
 RunProcess = multiprocessing.context.ForkServerProcess
 QUICK: dict[str, Any] = {
@@ -143,6 +144,16 @@ def logged(instance: dg.DagsterInstance, run_id: str) -> str:
     )
 
 
+def records_shown(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str | None, Any]]:
+    """The ledger's records among a run's engine events, each with its step."""
+    events = [
+        entry.dagster_event
+        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    ]
+    found = [(event.step_key, engine_event_metadata(event).get(RECORD_KEY)) for event in events]
+    return [(step_key, value.value) for step_key, value in found if value is not None]
+
+
 def told(metadata: Mapping[str, Any], name: str) -> Any:
     """A value under the namespace of this package."""
     return metadata[f"dagster-hevo/{name}"].value
@@ -242,8 +253,9 @@ class Station:
         """Everything that the run page shows."""
         return logged(self.instance, run_id)
 
-    def notes(self, run_id: str) -> list[Any]:
-        return [note for _, note in notes_of_run(self.instance, run_id)]
+    def records(self, run_id: str) -> list[tuple[str | None, Any]]:
+        """What a run's page shows of the ledger: each record with its step."""
+        return records_shown(self.instance, run_id)
 
     def materialized(self, run_id: str) -> list[str]:
         """The tables that a run materialized."""

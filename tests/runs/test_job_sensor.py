@@ -11,8 +11,8 @@ import pytest
 from shop_runs import told
 
 from dagster_hevo import build_hevo_job_sensor
-from dagster_hevo.jobs.ledger import Note, NoteKind
-from dagster_hevo.run_ledger import RunLedger
+from dagster_hevo.execution.run_ledger import ledger_of_step
+from dagster_hevo.jobs.request import make_request
 from dagster_hevo.sandbox import Fault
 
 
@@ -116,8 +116,15 @@ def test_a_job_that_a_run_in_progress_claims_is_left_to_it(shop):
     daemon.tick()
     job_id = daemon.scheduled()
     run = place.instance.create_run_for_job(somebodys_job, status=dg.DagsterRunStatus.STARTED)
-    claim = Note(NoteKind.CLAIMED, "wish", 101, job_id=job_id)
-    RunLedger(place.instance, run, "step").write(claim, "A job is ours.")
+    ledger = ledger_of_step(place.instance, run, "step", account=place.hevo.account, attempt=0)
+    ledger.claim(
+        "request",
+        make_request(101, ["obj-101-1"], ["obj-101-1"]),
+        job_id,
+        is_adopted=False,
+        may_be_cancelled=True,
+        is_detached=False,
+    )
     assert daemon.tick() == []
 
 

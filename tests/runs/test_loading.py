@@ -14,8 +14,7 @@ from dagster_hevo import (
     build_hevo_job_sensor,
     load_hevo_asset_specs,
 )
-from dagster_hevo.jobs.ledger import Note, NoteKind
-from dagster_hevo.run_ledger import RunLedger
+from dagster_hevo.execution.run_ledger import InstanceStore
 
 
 @dg.job
@@ -90,26 +89,29 @@ def test_a_run_with_a_process_a_step_loads_once_and_its_steps_lose_no_note(stati
     (run,) = place.runs
     assert run.is_success
     assert len(place.materialized(run.run_id)) == 9
-    notes = place.notes(run.run_id)
+    entries = place.records(run.run_id)
     for pipeline_id in (101, 102, 103):
-        kinds = [note.kind.value for note in notes if note.pipeline_id == pipeline_id]
-        assert kinds == ["marked", "claimed", "closed"]
-    claimed = {note.job_id for note in notes if note.job_id}
+        step = f"hevo_shop_{pipeline_id - 100}_{pipeline_id}"
+        kinds = [entry["kind"] for key, entry in entries if key == step]
+        assert kinds == ["baseline", "answered", "claimed", "settled"]
+    claimed = {entry["job"] for _, entry in entries if entry["kind"] == "claimed"}
     assert claimed == {job.job_id for job in place.shop.sandbox.jobs()}
     assert len(claimed) == 3
 
 
-def test_many_threads_that_write_notes_to_one_run_lose_none(station):
-    """The same without the wait for processes to start: thirty notes each from six at a time."""
+def test_many_threads_that_write_to_one_list_lose_nothing(station):
+    """The same without the wait for processes to start: thirty entries each from six at a time."""
     place = station()
-    run = place.instance.create_run_for_job(shop_job)
-    ledgers = [RunLedger(place.instance, run, f"step_{number}") for number in range(6)]
+    store = InstanceStore(place.instance)
 
-    def write(ledger: RunLedger) -> None:
+    def write(writer: int) -> None:
         for number in range(30):
-            note = Note(NoteKind.CLAIMED, "wish", 101, job_id=f"{id(ledger)}-{number}")
-            ledger.write(note, "A job is ours.")
+            store.append("a list", [f"{writer}-{number}"])
 
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(write, ledgers))
-    assert len({note.job_id for note in place.notes(run.run_id)}) == 180
+        list(pool.map(write, range(6)))
+    entries = store.read("a list")
+    assert len(set(entries)) == len(entries) == 180
+    for writer in range(6):
+        mine = [entry for entry in entries if entry.startswith(f"{writer}-")]
+        assert mine == [f"{writer}-{number}" for number in range(30)]

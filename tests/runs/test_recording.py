@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shop_runs import materialized, quick_scenario, told
+from shop_runs import failure_of, materialized, quick_scenario, told
 
 from dagster_hevo.sandbox import HistoryScenario, Scenario
 
@@ -109,12 +109,21 @@ def test_three_of_thirty_resync_exactly_those_three(shop):
 
 
 @pytest.mark.parametrize("tells_id", [True, False])
-@pytest.mark.parametrize("objects_told", ["live", "late", "never"])
-def test_a_part_is_found_however_its_job_tells_of_its_objects(shop, tells_id, objects_told):
-    place = shop(objects=5, job_objects=objects_told, resync_tells_job_id=tells_id)
+@pytest.mark.parametrize("objects_listed", ["live", "late"])
+def test_a_part_is_found_whenever_its_job_lists_its_objects(shop, tells_id, objects_listed):
+    place = shop(objects=5, job_objects=objects_listed, resync_tells_job_id=tells_id)
     result = place.run(1, 2)
     assert sorted(materialized(result)) == ["table_01", "table_02"]
     assert len(place.jobs) == 1
+
+
+def test_a_part_whose_job_never_lists_its_objects_is_not_called_fresh(shop):
+    place = shop(objects=5, job_objects="never", settings={"job_objects_timeout": 1.0})
+    result = place.run(1, 2)
+    assert not result.success
+    assert not materialized(result)
+    (job,) = place.jobs
+    assert job.job_id in failure_of(result).description
 
 
 def test_sync_now_syncs_the_pipeline_and_records_objects_that_were_not_selected(shop):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import pytest
 from shop_runs import failure_of, logged, materialized, told, wait_until
 
-from dagster_hevo import HevoSyncConfig, hevo_assets
-from dagster_hevo.jobs.ledger import Mark, Note, NoteKind
-from dagster_hevo.jobs.plan import plan_sync
-from dagster_hevo.run_ledger import RunLedger
+from dagster_hevo import HevoResource, HevoSyncConfig, hevo_assets
+from dagster_hevo.execution.run_ledger import ledger_of_step
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.records import Settlement
+from dagster_hevo.jobs.request import make_request
 from dagster_hevo.sandbox import Fault
 
 
@@ -106,30 +109,36 @@ def test_a_vanished_job_is_named_after_three_looks(shop):
 
 
 @dg.job
-def somebodys_job() -> None:
+def any_job() -> None:
     """A job for the sake of its run."""
 
 
-WHOLE = plan_sync(101, ["obj-101-1"], ["obj-101-1"])
+WHOLE = make_request(101, ["obj-101-1"], ["obj-101-1"])
 
 
-def ledger_of_retry(instance: dg.DagsterInstance, parent_run_id: str, step: str) -> RunLedger:
-    """The ledger of a run that executes another one again."""
+def resumed(instance: dg.DagsterInstance, parent_run_id: str, hevo: HevoResource) -> Any:
+    """The request that a re-execution of a run would resume."""
     retry = instance.create_run_for_job(
-        somebodys_job, parent_run_id=parent_run_id, root_run_id=parent_run_id
+        any_job, parent_run_id=parent_run_id, root_run_id=parent_run_id
     )
-    return RunLedger(instance, retry, step)
+    ledger = ledger_of_step(instance, retry, "hevo_shop_1_101", account=hevo.account, attempt=0)
+    return ledger.resume(WHOLE)
 
 
-def test_a_death_between_the_last_note_and_the_end_of_the_step_leaves_the_wish_open():
-    with dg.DagsterInstance.ephemeral() as instance:
-        run = instance.create_run_for_job(somebodys_job)
-        ledger = RunLedger(instance, run, "step")
-        for kind, job_id in (("marked", None), ("claimed", "job-1"), ("closed", None)):
-            ledger.write(Note(NoteKind(kind), WHOLE.key, 101, Mark(frozenset()), job_id), kind)
-        entry = ledger_of_retry(instance, run.run_id, "step").open_entry(WHOLE)
-    assert entry is not None
-    assert entry.job_id == "job-1"
+def test_a_death_between_the_last_record_and_the_end_of_the_step_leaves_the_request_open(shop):
+    place = shop(objects=1)
+    run = place.instance.create_run_for_job(any_job)
+    ledger = ledger_of_step(
+        place.instance, run, "hevo_shop_1_101", account=place.hevo.account, attempt=0
+    )
+    ledger.write_baseline("request", WHOLE, Baseline.of([], None), 1)
+    ledger.claim(
+        "request", WHOLE, "job-1", is_adopted=False, may_be_cancelled=True, is_detached=False
+    )
+    ledger.settle("request", WHOLE, "job-1", Settlement.RECORDED)
+    earlier = resumed(place.instance, run.run_id, place.hevo)
+    assert earlier.job_id == "job-1"
+    assert earlier.settlement is Settlement.RECORDED
 
 
 @pytest.mark.parametrize("waits", [True, False])
@@ -137,13 +146,66 @@ def test_a_step_that_succeeded_leaves_nothing_open(shop, waits):
     place = shop(objects=1)
     result = place.run(config={"wait_for_completion": waits})
     assert result.success
-    ledger = ledger_of_retry(place.instance, result.run_id, "hevo_shop_1_101")
-    assert ledger.open_entry(WHOLE) is None
+    assert resumed(place.instance, result.run_id, place.hevo) is None
 
 
 def test_a_step_that_failed_with_its_job_leaves_nothing_open(shop):
     place = shop(objects=1, jobs_end_as="FAILED")
     result = place.run()
     assert not result.success
-    ledger = ledger_of_retry(place.instance, result.run_id, "hevo_shop_1_101")
-    assert ledger.open_entry(WHOLE) is None
+    assert resumed(place.instance, result.run_id, place.hevo) is None
+
+
+def test_code_that_fails_after_the_load_is_retried_without_a_second_load(shop):
+    place = shop()
+    attempts: list[int] = []
+
+    @hevo_assets(pipeline_id=101, workspace=place.hevo, retry_policy=dg.RetryPolicy(max_retries=2))
+    def fragile(context):
+        attempts.append(context.retry_number)
+        yield from place.hevo.materialize(context)
+        if context.retry_number < 2:
+            raise RuntimeError("after the load")
+
+    result = place.run(assets=[fragile])
+    assert result.success
+    assert attempts == [0, 1, 2]
+    assert len(place.jobs) == 1
+    assert len(materialized(result)) == 3
+
+
+def test_code_that_fails_after_the_load_does_not_skip_what_depends_on_it(shop):
+    place = shop()
+
+    @hevo_assets(pipeline_id=101, workspace=place.hevo, retry_policy=dg.RetryPolicy(max_retries=1))
+    def fragile(context):
+        yield from place.hevo.materialize(context)
+        if context.retry_number == 0:
+            raise RuntimeError("after the load")
+
+    @dg.asset(deps=[place.key(2)])
+    def report() -> None: ...
+
+    result = dg.materialize(
+        [fragile, report], resources={"hevo": place.hevo}, instance=place.instance
+    )
+    assert result.success
+    assert len(place.jobs) == 1
+    assert result.asset_materializations_for_node("report")
+
+
+def test_a_retry_records_only_what_the_attempt_before_did_not(shop):
+    place = shop()
+
+    @hevo_assets(pipeline_id=101, workspace=place.hevo, retry_policy=dg.RetryPolicy(max_retries=1))
+    def dying(context):
+        for number, event in enumerate(place.hevo.materialize(context)):
+            if number == 1 and context.retry_number == 0:
+                raise RuntimeError("dies while recording")
+            yield event
+
+    result = place.run(assets=[dying])
+    assert result.success
+    assert len(place.jobs) == 1
+    # `materialized` finds an object that is recorded twice.
+    assert sorted(materialized(result)) == ["table_01", "table_02", "table_03"]

@@ -66,7 +66,7 @@ def test_the_job_goes_on_where_that_is_wished(station):
     process.join(30)
     (run,) = place.runs
     assert run.status in ENDED
-    assert f"Job {job.job_id} goes on" in place.logged(run.run_id)
+    assert f"Job {job.job_id} was not cancelled and goes on" in place.logged(run.run_id)
     assert place.shop.jobs[0].status == "IN_PROGRESS"
 
 
@@ -89,5 +89,5 @@ def test_an_adopted_job_is_not_cancelled(shop):
     result = place.run(config={"if_job_running": "ADOPT"})
     assert not result.success
     assert place.sandbox.requests_to("*/actions/cancel", "POST") == []
-    said = f"Job {other.job_id} was started by somebody else and goes on"
+    said = f"Job {other.job_id} was not cancelled and goes on: it is a foreign job"
     assert said in failure_of(result).description

@@ -17,8 +17,11 @@ from dagster._core.test_utils import freeze_time
 
 from dagster_hevo import HevoResource, build_hevo_assets_definitions, build_hevo_job_sensor
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.ledger import Mark, Note, NoteKind
-from dagster_hevo.run_ledger import RunLedger, notes_of_run
+from dagster_hevo.execution.run_ledger import InstanceStore, ledger_of_step
+from dagster_hevo.jobs.ledger import Ledger, read_records, records_list
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.records import Answer, Settlement
+from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request
 from dagster_hevo.sandbox import HevoSandbox, Scenario
 from dagster_hevo.sensor_switch import JOB_SENSORS
 
@@ -181,18 +184,54 @@ class Station:
         self.instance.add_run(run)
         return run
 
-    def mark(self, run: dg.DagsterRun, pipeline_id: int = 101) -> None:
-        """Write that the run is about to ask, with the jobs that are there now."""
-        jobs = self.hevo.get_client().list_jobs(pipeline_id)
-        self.write(run, Note(NoteKind.MARKED, "wish", pipeline_id, mark=Mark.of(jobs)))
+    def request(self, action: SyncAction, pipeline_id: int = 101) -> SyncRequest:
+        """A request for the whole pipeline."""
+        ids = self.sandbox.object_ids(pipeline_id)
+        return make_request(pipeline_id, ids, ids, action=action)
+
+    def trigger(
+        self,
+        run: dg.DagsterRun,
+        pipeline_id: int = 101,
+        *,
+        action: SyncAction = SyncAction.SYNC_NOW,
+    ) -> None:
+        """Write that the run has triggered a pipeline, with the jobs that are there now."""
+        client = self.hevo.get_client()
+        jobs = tuple(client.list_jobs(pipeline_id))
+        ledger, request = self.ledger(run), self.request(action, pipeline_id)
+        hevo_ms = client.hevo_now_ms()
+        ledger.announce(request_id(run), request)
+        ledger.write_baseline(request_id(run), request, Baseline.of(jobs, hevo_ms), 1)
+        ledger.write_answer(
+            request_id(run), request, Answer.ACCEPTED, hevo_ms=hevo_ms, is_possible=True
+        )
 
     def claim(self, run: dg.DagsterRun, job: Any) -> None:
         """Write that the run found its job."""
-        self.write(run, Note(NoteKind.CLAIMED, "wish", job.pipeline_id, job_id=job.job_id))
+        request = self.request(SyncAction.SYNC_NOW, job.pipeline_id)
+        assert self.ledger(run).claim(
+            request_id(run),
+            request,
+            job.job_id,
+            is_adopted=False,
+            may_be_cancelled=True,
+            is_detached=False,
+        )
 
-    def write(self, run: dg.DagsterRun, note: Note) -> None:
-        ledger = RunLedger(self.instance, run, STEP, now=self.now)
-        ledger.write(note, "A note of a test.")
+    def resume(self, run: dg.DagsterRun, job: Any) -> None:
+        """Write that a run that re-executes another one goes on with its request."""
+        earlier = self.ledger(run).resume(self.request(SyncAction.SYNC_NOW, job.pipeline_id))
+        assert earlier is not None
+        assert earlier.job_id == job.job_id
+
+    def settle(self, run: dg.DagsterRun, job: Any) -> None:
+        """Write that the run has recorded its job."""
+        request = self.request(SyncAction.SYNC_NOW, job.pipeline_id)
+        self.ledger(run).settle(request_id(run), request, job.job_id, Settlement.RECORDED)
+
+    def ledger(self, run: dg.DagsterRun) -> Ledger:
+        return ledger_of_step(self.instance, run, STEP, account=self.hevo.account, attempt=0)
 
     def succeed_step(self, run: dg.DagsterRun) -> None:
         content = StepSuccessData(duration_ms=1.0)
@@ -240,11 +279,21 @@ class Station:
         )
         self.instance.report_dagster_event(event, run.run_id)
 
-    def notes(self, run: dg.DagsterRun) -> list[NoteKind]:
-        return [note.kind for _, note in notes_of_run(self.instance, run.run_id)]
+    def records(self, run: dg.DagsterRun, step_key: str = STEP) -> list[str]:
+        """What the ledger says of a step, over all runs that re-execute each other."""
+        name = records_list(run.root_run_id or run.run_id, step_key)
+        return [
+            str(record.content.get("how", record.kind.value))
+            for record in read_records(InstanceStore(self.instance), name)
+        ]
 
     def job(self, job_id: str, pipeline_id: int = 101) -> Job:
         return self.hevo.get_client().get_job(pipeline_id, job_id)
+
+
+def request_id(run: dg.DagsterRun) -> str:
+    """One request for each run and those that re-execute it."""
+    return f"request-{(run.root_run_id or run.run_id)[:8]}"
 
 
 def freeze_time_at(moment: float) -> Any:

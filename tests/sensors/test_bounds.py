@@ -195,30 +195,6 @@ def test_many_finished_runs_are_searched_once_and_do_not_hold_up_a_tick(station)
     assert place.materialized() == place.loaded()
 
 
-def test_a_search_that_does_not_end_in_its_time_goes_on_in_the_next_tick(station, monkeypatch):
-    from dagster_hevo import job_owners
-
-    monkeypatch.setattr(job_owners, "RUNS_AT_ONCE", 4)
-    place = station()
-    finished_runs(place, 20)
-    result = place.materialize(wait_for_completion=False)
-    assert result.success
-    reads = iter(range(10**6))
-    began = place.now()
-
-    def hurrying() -> float:
-        # Each time the clock is read a second passes: a tick comes to a dozen runs.
-        return began + next(reads)
-
-    monkeypatch.setattr("dagster_hevo.sensors.CLOCK", hurrying)
-    for _ in range(4):
-        place.tick(60)
-    monkeypatch.setattr("dagster_hevo.sensors.CLOCK", lambda: place.now() + 3000)
-    place.tick(60)
-    place.tick(300)
-    assert place.materialized() == place.loaded()
-
-
 @pytest.mark.parametrize(
     "cursor",
     [

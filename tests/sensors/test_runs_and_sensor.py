@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from dagster_hevo.jobs.ledger import Note, NoteKind
+from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.sandbox import Fault
 
 FAILED = dg.DagsterEventType.RUN_FAILURE
@@ -16,37 +16,36 @@ def test_a_job_that_a_run_waits_for_is_left_to_it(station):
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     job = place.run_job()
     place.claim(run, job)
     place.ticks(30)
     assert not place.materialized()
     place.record(run, job)
+    place.settle(run, job)
     place.succeed_step(run)
     place.end_run(run, SUCCEEDED)
     place.ticks(10)
     assert place.materialized() == place.loaded()
-    assert place.notes(run) == [NoteKind.MARKED, NoteKind.CLAIMED]
-    assert not place.kept.get("left")
+    assert place.records(run) == ["baseline", "answered", "claimed", "recorded"]
 
 
-def test_a_run_that_has_asked_and_not_yet_found_its_job_may_own_any_new_one(station):
+def test_a_run_that_has_triggered_and_not_yet_found_its_job_may_own_a_new_one(station):
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     place.run_job()
     place.ticks(5)
     assert not place.materialized()
 
 
-def test_a_job_that_a_waiting_run_found_to_be_somebody_elses_is_recorded(station):
+def test_a_job_of_another_type_than_a_waiting_run_requested_is_recorded(station):
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
-    job = place.run_job()
-    place.write(run, Note(NoteKind.RELEASED, "wish", 101, job_id=job.job_id))
+    place.trigger(run, action=SyncAction.RESYNC)
+    place.run_job()
     place.ticks(2)
     assert place.materialized() == place.loaded()
 
@@ -55,10 +54,11 @@ def test_a_step_that_recorded_its_job_needs_no_request_when_its_run_goes_on(stat
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     job = place.run_job()
     place.claim(run, job)
     place.record(run, job)
+    place.settle(run, job)
     place.succeed_step(run)
     place.ticks(3)
     assert place.materialized() == place.loaded()
@@ -70,7 +70,7 @@ def test_the_job_of_a_run_that_died_and_is_never_retried_is_recorded_after_a_gra
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     job = place.run_job()
     if claims:
         place.claim(run, job)
@@ -79,37 +79,37 @@ def test_the_job_of_a_run_that_died_and_is_never_retried_is_recorded_after_a_gra
     assert not place.materialized()
     place.ticks(6)
     assert place.materialized() == place.loaded()
-    assert place.notes(run)[-1] is NoteKind.CLOSED
-    assert not place.kept.get("left")
+    assert place.records(run)[-1] == "observed"
 
 
 def test_the_job_of_a_run_that_died_and_is_retried_is_recorded_by_the_retry(station):
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     job = place.run_job()
     place.claim(run, job)
     place.end_run(run, FAILED)
     place.ticks(3)
     again = place.begin_run(parent=run.run_id)
-    place.claim(again, job)
+    place.resume(again, job)
     place.ticks(20)
     place.record(again, job)
+    place.settle(again, job)
     place.succeed_step(again)
     place.end_run(again, SUCCEEDED)
     place.ticks(20)
     assert place.materialized() == place.loaded()
-    # Executing the first run once more asks anew: its wish is carried out.
-    assert place.notes(run)[-1] is NoteKind.CLOSED
-    assert not place.kept.get("left")
+    # Executing the first run once more triggers again: its request is settled.
+    third = place.begin_run(parent=run.run_id)
+    assert place.ledger(third).resume(place.request(SyncAction.SYNC_NOW)) is None
 
 
 def test_the_failed_job_of_a_run_that_died_is_recorded_at_once(station):
     place = station(seconds_per_object=1000)
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     job = place.sandbox.start_scheduled_job(101)
     place.claim(run, job)
     place.end_run(run, FAILED)
@@ -123,21 +123,21 @@ def test_a_run_that_is_dead_and_said_to_be_in_progress_does_not_hide_its_job_for
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     job = place.run_job()
     place.claim(run, job)
     place.ticks(100)
     assert not place.materialized()
     place.ticks(45)
     assert place.materialized() == place.loaded()
-    assert place.notes(run)[-1] is NoteKind.CLOSED
+    assert place.records(run)[-1] == "observed"
 
 
 def test_an_older_job_does_not_answer_a_check_again_that_a_newer_one_answered(station):
     place = station()
     place.tick()
     run = place.begin_run()
-    place.mark(run)
+    place.trigger(run)
     old = place.run_job()
     place.claim(run, old)
     place.tick()
@@ -160,14 +160,15 @@ def test_jobs_that_are_not_waited_for_are_triggered_once_and_recorded(station):
     place.ticks(6)
     assert len(place.materialized()) == 20
     assert place.materialized() == place.loaded()
-    assert place.notes(result.dagster_run).count(NoteKind.CLOSED) == 20
-    assert not place.kept.get("left")
+    run = result.dagster_run
+    steps = [asset.node_def.name for asset in place.assets]
+    assert all(place.records(run, step)[-1] == "observed" for step in steps)
     place.assets = place.assets[:1]
     assert place.materialize(wait_for_completion=False).success
     assert len(place.sandbox.triggers()) == 21
 
 
-def test_executing_a_run_again_that_did_not_wait_asks_anew(station):
+def test_a_run_that_did_not_wait_triggers_again_when_it_is_executed_again(station):
     place = station()
     place.tick()
     for _ in range(2):
@@ -177,7 +178,9 @@ def test_executing_a_run_again_that_did_not_wait_asks_anew(station):
     assert place.materialized() == place.loaded()
 
 
-def test_a_job_left_behind_while_the_sensor_was_off_is_recorded_by_its_first_tick(station):
+def test_a_job_that_was_not_waited_for_while_the_sensor_was_off_is_recorded_by_its_first_tick(
+    station,
+):
     place = station()
     place.materialize(wait_for_completion=False)
     place.sandbox.advance(3600)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.cursor import JobCursor
-from dagster_hevo.sensor_cursor import FORGOTTEN_AFTER, LeftWish, PipelineCursor, SensorCursor
+from dagster_hevo.sensor_cursor import FORGOTTEN_AFTER, PipelineCursor, SensorCursor
 
 IDS = st.text("abc", min_size=1, max_size=3)
 MOMENTS = st.integers(0, 10**10).map(float)
@@ -34,13 +34,7 @@ PIPELINES = st.builds(
     st.integers(0, 20),
     since=MOMENTS,
 )
-WISHES = st.builds(LeftWish, IDS, st.integers(1, 5), st.none() | IDS, MOMENTS, st.booleans())
-CURSORS = st.builds(
-    SensorCursor,
-    st.dictionaries(st.integers(1, 5), PIPELINES),
-    st.lists(WISHES, max_size=4).map(tuple),
-    st.none() | MOMENTS,
-)
+CURSORS = st.builds(SensorCursor, st.dictionaries(st.integers(1, 5), PIPELINES))
 
 
 @settings(max_examples=50, deadline=None)
@@ -96,25 +90,19 @@ def test_nothing_that_json_can_hold_breaks_it(content):
     SensorCursor.from_text(json.dumps(content))
 
 
-@given(CURSORS, WISHES)
-def test_a_wish_is_kept_once_and_its_job_awaited(cursor, wish):
-    after = cursor.with_left([wish]).with_left([wish])
-    same = (wish.run_id, wish.pipeline_id, wish.job_id)
-    before = sum((each.run_id, each.pipeline_id, each.job_id) == same for each in cursor.left)
-    now = sum((each.run_id, each.pipeline_id, each.job_id) == same for each in after.left)
-    assert now == max(before, 1)
-    known = after.pipelines.get(wish.pipeline_id)
-    if not before and wish.job_id and known is not None and known.jobs is not None:
-        assert wish.job_id in known.jobs.unsettled | known.jobs.settled
+def test_an_awaited_job_is_still_to_come_however_old_it_is():
+    newest = 10**9
+    cursor = PipelineCursor(JobCursor(newest_ts=newest)).awaiting_job("job")
+    assert cursor.awaits("job")
+    assert cursor.due_at == 0
+    old = Job(job_id="job", status="COMPLETED", created_ts=1)
+    assert cursor.jobs is not None
+    assert cursor.jobs.still_to_come([old]) == ()
+    assert cursor.jobs.awaiting(cursor.awaited).still_to_come([old]) == (old,)
 
 
-@given(CURSORS, st.integers(1, 5), IDS)
-def test_a_job_that_a_run_recorded_is_not_awaited(cursor, pipeline_id, job_id):
-    known = cursor.without_job(pipeline_id, job_id).pipelines.get(pipeline_id)
-    if known is not None and known.jobs is not None:
-        assert job_id not in known.jobs.unsettled
-        assert job_id in known.jobs.settled
-        assert job_id not in known.held
+def test_a_job_that_was_recorded_is_not_awaited_again():
+    assert PipelineCursor(JobCursor(settled=frozenset({"job"}))).awaits("job")
 
 
 def test_a_pipeline_that_is_not_followed_is_kept_for_a_week():

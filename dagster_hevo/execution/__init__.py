@@ -1,0 +1,1 @@
+"""One materialization in a Dagster step: from the selection to the events."""

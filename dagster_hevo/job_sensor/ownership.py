@@ -1,0 +1,187 @@
+"""Whose job is it: read from the ledger, by the job's id and the pipeline, however much else runs.
+
+What follows from it is `decide.py`; the ledger itself is `dagster_hevo.jobs.ledger`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dagster_hevo.api.enums import ResyncMode
+from dagster_hevo.api.models import Job
+from dagster_hevo.job_sensor.decide import Owner, OwnerKind
+from dagster_hevo.jobs.matching import Fit, Newness, fit_by_objects, fit_by_type, newness_of
+from dagster_hevo.jobs.pipeline_ledger import (
+    SENSOR_PREFIX,
+    LedgerStore,
+    PipelineLedger,
+    RequestPointer,
+)
+from dagster_hevo.jobs.records import Answer, EarlierRequest, Settlement
+from dagster_hevo.jobs.request import SyncAction, SyncRequest
+
+
+class JobOwnership:
+    """Knows whose the jobs of one pipeline are, by what the ledger says now.
+
+    Made after the jobs were read: a run writes its baseline before a job of its can be there. So a
+    job that was read, and that no request may own then, is nobody's.
+
+    Args:
+        store: Where the ledger's lists are kept.
+        account: The address of the Hevo account.
+        pipeline_id: The pipeline.
+        sensor_name: The sensor that asks.
+        discovery_timeout: Seconds that a triggered job may take to appear.
+        ended_at: When a run ended, in seconds since the epoch; None where it has not, or where that
+            is not known.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        account: str,
+        pipeline_id: int,
+        *,
+        sensor_name: str,
+        discovery_timeout: float,
+        ended_at: Callable[[str], float | None],
+    ) -> None:
+        self._store = store
+        self._ledger = PipelineLedger(store, account, pipeline_id)
+        self._me = f"{SENSOR_PREFIX}{sensor_name}"
+        self._discovery_ms = round(discovery_timeout * 1000)
+        self._ended_at = ended_at
+        self._starting = self._ledger.starting()
+        self._claimed = {pointer.request_id: pointer for pointer in self._ledger.claimed()}
+
+    @property
+    def awaited_job_ids(self) -> frozenset[str]:
+        """The jobs that requests have claimed and that are not settled."""
+        return frozenset(
+            pointer.job_id for pointer in self._claimed.values() if pointer.job_id is not None
+        )
+
+    def owner_of(self, job: Job, hevo_ms: int | None) -> Owner:
+        """Whose a job is."""
+        if self._ledger.is_settled(job.job_id):
+            return Owner(OwnerKind.SETTLED)
+        request_id = self._ledger.owner_of(job.job_id)
+        if request_id is not None and request_id != self._me:
+            pointer = self._claimed.get(request_id)
+            if pointer is not None:
+                return self._owner_by(pointer)
+            if request_id.startswith(SENSOR_PREFIX) or self._ledger.is_for_sensor(job.job_id):
+                return Owner(OwnerKind.NOBODY)
+            # Claimed a moment ago, or settled as failed: a later tick knows.
+            return Owner(OwnerKind.RUN)
+        owners = [self._owner_by(pointer) for pointer, _ in self._candidates_for(job, hevo_ms)]
+        # What a run in progress may claim is left to it, whoever else may own it.
+        running = [owner for owner in owners if owner.kind is OwnerKind.RUN]
+        return next(iter(running or owners), Owner(OwnerKind.NOBODY))
+
+    def _candidates_for(
+        self, job: Job, hevo_ms: int | None
+    ) -> list[tuple[RequestPointer, EarlierRequest]]:
+        """The requests without a job that may own this one."""
+        found = ((pointer, self._ledger.request_of(pointer)) for pointer in self._starting)
+        return [
+            (pointer, request)
+            for pointer, request in found
+            if request is not None and self._may_own(request, job, hevo_ms)
+        ]
+
+    def _owner_by(self, pointer: RequestPointer) -> Owner:
+        request = self._ledger.request_of(pointer)
+        if request is None:
+            return Owner(OwnerKind.NOBODY)
+        run_id = request.run_id
+        if request.is_detached and self._store.has_succeeded(run_id, pointer.step_key):
+            return Owner(OwnerKind.DETACHED, run_id)
+        if self._ledger.is_running(run_id):
+            return Owner(OwnerKind.RUN, run_id)
+        return Owner(OwnerKind.ORPHANED, run_id, self._ended_at(run_id))
+
+    def _may_own(self, request: EarlierRequest, job: Job, hevo_ms: int | None) -> bool:
+        if self._newness_for(request, job, hevo_ms) in {None, Newness.OLD, Newness.LATE}:
+            return False
+        return fit_by_type(_as_sync_request(request), job) is not Fit.NO
+
+    def _owns(
+        self,
+        request: EarlierRequest,
+        job: Job,
+        object_ids: frozenset[str],
+        hevo_ms: int | None,
+    ) -> bool:
+        """Whether the evidence is complete that a job came of a request."""
+        if request.answer is Answer.DOUBTFUL:
+            return False
+        if self._newness_for(request, job, hevo_ms) is not Newness.AFTER:
+            return False
+        wanted = _as_sync_request(request)
+        fit = fit_by_type(wanted, job)
+        if fit is Fit.OPEN:
+            fit = fit_by_objects(wanted, job, object_ids, is_final=job.is_terminal)
+        return fit in {Fit.EXACT, Fit.SUPERSET}
+
+    def _newness_for(
+        self, request: EarlierRequest, job: Job, hevo_ms: int | None
+    ) -> Newness | None:
+        """How new a job is for a request that has none yet; None where no job can come of it."""
+        if request.baseline is None or request.job_id is not None:
+            return None
+        if not request.may_have_started_a_job or request.settlement is not None:
+            return None
+        triggered_ms = request.answered_ms or request.baseline.hevo_ms
+        until_ms = None if triggered_ms is None else triggered_ms + self._discovery_ms
+        return newness_of(job, request.baseline, until_ms=until_ms, now_ms=hevo_ms)
+
+    def claim(
+        self, job: Job, hevo_ms: int | None, *, object_ids: frozenset[str] = frozenset()
+    ) -> bool:
+        """Claim a job before it is recorded; say whether the sensor may record it.
+
+        A job that is proven to belong to a request whose run is gone is claimed in that request's
+        place, so that nobody resumes it. With weaker evidence the request stays open: a
+        re-execution looks for its job, and triggers no second one on a guess.
+
+        Args:
+            job: The job.
+            hevo_ms: Hevo's time now.
+            object_ids: The objects that the job lists.
+        """
+        return self._has_claimed(job, hevo_ms, object_ids) and (
+            self._ledger.begin_recording(job.job_id, self._me) is None
+        )
+
+    def _has_claimed(self, job: Job, hevo_ms: int | None, object_ids: frozenset[str]) -> bool:
+        owner = self._ledger.owner_of(job.job_id)
+        if owner is not None:
+            return True  # The sensor's, or of a request that the sensor settles.
+        candidates = self._candidates_for(job, hevo_ms)
+        if len(candidates) == 1:
+            pointer, request = candidates[0]
+            if self._owns(request, job, object_ids, hevo_ms):
+                self._claimed[pointer.request_id] = replace(pointer, job_id=job.job_id)
+                return self._ledger.claim(job.job_id, pointer.request_id)
+        return self._ledger.claim(job.job_id, self._me)
+
+    def settle(self, job: Job, sentence: str, *, uid: str) -> None:
+        """Write down, for the request that owned a job, that the sensor has recorded it."""
+        request_id = self._ledger.owner_of(job.job_id)
+        pointer = self._claimed.get(request_id) if request_id is not None else None
+        if pointer is not None:
+            self._ledger.settle(
+                replace(pointer, job_id=job.job_id), Settlement.OBSERVED, sentence, uid=uid
+            )
+
+
+def _as_sync_request(request: EarlierRequest) -> SyncRequest:
+    return SyncRequest(
+        request.pipeline_id,
+        SyncAction(request.action),
+        ResyncMode(request.resync_mode),
+        request.object_ids,
+    )

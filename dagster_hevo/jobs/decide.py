@@ -1,0 +1,184 @@
+"""What to do next: from a state and an observation to the next state and an action.
+
+Pure and total. Here is what holds in every phase: outages, deadlines, interruptions. The phases
+themselves are in `starting.py` (until a trigger is answered), `finding.py` (which job came of it)
+and `following.py` (until its outcome is known).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from dagster_hevo.jobs.failures import outage_error, timeout_error, with_remark
+from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding
+from dagster_hevo.jobs.following import after_outcome_read, after_poll, stop_following
+from dagster_hevo.jobs.settings import as_text
+from dagster_hevo.jobs.starting import (
+    after_baseline,
+    after_block_read,
+    after_ready_read,
+    after_refusal_read,
+    after_resume_read,
+    after_trigger,
+    begin,
+)
+from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.steps import (
+    READS,
+    Action,
+    BaselineWritten,
+    Began,
+    CancelAnswered,
+    Finish,
+    Interrupted,
+    Observation,
+    Read,
+    ReadFailed,
+    TriggerAnswered,
+    Wait,
+)
+
+OUTAGE_TOLD_EVERY = 60.0
+
+Step = tuple[State, Action]
+
+
+def next_step(state: State, observation: Observation) -> Step:
+    """Decide what follows from an observation.
+
+    Args:
+        state: All that is known.
+        observation: What happened since.
+
+    Returns:
+        What is known now, with the lines to tell people, and what to do. Nothing follows a
+        ``Finish``.
+    """
+    state = state.but(lines=())
+    if isinstance(observation, Interrupted):
+        return _stop(state, observation.now, Finish(was_interrupted=True))
+    if isinstance(observation, CancelAnswered):
+        return _after_cancel(state, observation)
+    if isinstance(observation, ReadFailed):
+        return _bounded(*_after_failed_read(state, observation), observation)
+    state = _after_answer(state, observation)
+    return _bounded(*_in_phase(state, observation), observation)
+
+
+def _in_phase(state: State, observation: Observation) -> Step:
+    if isinstance(observation, Began):
+        return begin(state, observation)
+    if isinstance(observation, BaselineWritten):
+        return after_baseline(state, observation)
+    if isinstance(observation, TriggerAnswered):
+        return after_trigger(state, observation)
+    handlers: dict[Phase, Callable[[State, Observation], Step]] = {
+        Phase.RESUMING: after_resume_read,
+        Phase.READY: after_ready_read,
+        Phase.REFUSED: after_refusal_read,
+        Phase.BLOCKED: after_block_read,
+        Phase.FINDING: after_find_read,
+        Phase.RUNNING: after_poll,
+        Phase.READING_OUTCOME: after_outcome_read,
+    }
+    return handlers[state.phase](state, observation)
+
+
+# The API is out
+
+
+def _after_answer(state: State, observation: Observation) -> State:
+    if isinstance(observation, Began):
+        return state
+    state = state.but(has_answered=True)
+    if state.out_since is None:
+        return state
+    gone = as_text(observation.now - state.out_since)
+    if state.out_told_at is not None:
+        state = state.saying(f"Hevo's API answers again, after {gone}.")
+    return state.but(out_since=None, out_told_at=None)
+
+
+def _after_failed_read(state: State, failed: ReadFailed) -> Step:
+    """A failed read is not a failed job: it is repeated, within the bound for outages."""
+    read = state.reading
+    now = failed.now
+    if state.ending is not None and now >= state.stop_by:
+        return begin_stop_finding(state, now, state.ending)
+    if read is None or not failed.is_transient or not state.has_answered:
+        return state.but(phase=Phase.ENDED), Finish(error=failed.error)
+    out_since = now if state.out_since is None else state.out_since
+    state = state.but(out_since=out_since)
+    if now - out_since >= state.settings.outage_timeout:
+        error = outage_error(read.what, now - out_since, failed.error)
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    if state.out_told_at is None or now - state.out_told_at >= OUTAGE_TOLD_EVERY:
+        left = as_text(state.settings.outage_timeout - (now - out_since))
+        state = state.but(out_told_at=now).saying(
+            f"Hevo's API gave no usable answer for {read.what}; trying for up to {left}. "
+            f"Last: {failed.error}",
+            logging.WARNING,
+        )
+    pause = 1.0 if state.ending is not None else state.settings.poll_interval
+    return state, Wait(pause, read)
+
+
+# The end of patience
+
+
+def _bounded(state: State, action: Action, observation: Observation) -> Step:
+    """Keep waits within the deadline, and remember what is read."""
+    then = action.then if isinstance(action, Wait) else action
+    is_read = isinstance(then, READS)
+    if is_read:
+        state = state.but(reading=_as_read(then))
+    deadline = state.deadline
+    is_ended = state.phase in {Phase.ENDED, Phase.READING_OUTCOME, Phase.TRIGGERING}
+    if deadline is None or state.ending is not None or is_ended or isinstance(action, Finish):
+        return state, action
+    left = deadline - observation.now
+    if left <= 0 and is_read and not isinstance(observation, Began):
+        doing = {
+            Phase.RUNNING: "waiting for its job to end",
+            Phase.FINDING: "looking for its job",
+        }.get(state.phase, "waiting to trigger")
+        job = state.job if state.owns_a_job else None
+        ending = Finish(error=timeout_error(state.request, doing, job))
+        return _stop(state, observation.now, ending)
+    if isinstance(action, Wait):
+        action = Wait(min(action.seconds, max(left, 0.0)), action.then)
+    return state, action
+
+
+def _as_read(action: object) -> Read:
+    assert isinstance(action, READS)
+    return action
+
+
+def _stop(state: State, now: float, ending: Finish) -> Step:
+    """Nobody waits for the job any more: cancel it, where it is certain that it is ours."""
+    if state.ending is not None:
+        return state.but(phase=Phase.ENDED), state.ending
+    if state.phase is Phase.RUNNING:
+        return stop_following(state, ending)
+    if state.phase in {Phase.FINDING, Phase.TRIGGERING} and state.is_possible:
+        return begin_stop_finding(state, now, ending)
+    return state.but(phase=Phase.ENDED), ending
+
+
+def _after_cancel(state: State, answered: CancelAnswered) -> Step:
+    job_id = state.job.job_id if state.job is not None else "?"
+    why = "the run was terminated" if _is_interruption(state) else "poll_timeout ran out"
+    if answered.error is None:
+        text = f"Cancelled job {job_id} of pipeline {state.request.pipeline_id}: {why}."
+    else:
+        text = f"Job {job_id} could not be cancelled, and may go on in Hevo: {answered.error}"
+    ending = state.ending or Finish(was_interrupted=True)
+    ending = replace(ending, error=with_remark(ending.error, text))
+    return state.saying(text, logging.WARNING).but(phase=Phase.ENDED), ending
+
+
+def _is_interruption(state: State) -> bool:
+    return state.ending is None or state.ending.was_interrupted

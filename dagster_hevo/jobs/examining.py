@@ -1,0 +1,180 @@
+"""What was read of the jobs that may be ours, and the evidence that it makes.
+
+Pure: part of `finding.py`, which decides what follows; the rules of evidence are `matching.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dagster_hevo.api.models import Job
+from dagster_hevo.jobs.matching import (
+    CLOCK_TOLERANCE_MS,
+    Evidence,
+    Fit,
+    Newness,
+    fit_by_objects,
+    fit_by_type,
+    made_at,
+    newness_of,
+)
+from dagster_hevo.jobs.records import Answer
+from dagster_hevo.jobs.state import Examination, Sighting, State
+from dagster_hevo.jobs.steps import JobsRead, ObjectsRead, Observation
+
+# Our job is normally listed after this share of job_discovery_timeout.
+LISTING_SHARE = 1 / 3
+MOST_EXAMINED_AT_ONCE = 5
+# The objects of a candidate are read at growing intervals, counted in poll intervals.
+MOST_INTERVALS = 6
+# One read of the list may leave a job out: it is forgotten after so many.
+READS_TO_FORGET = 4
+# Missing from so many reads when ours would be listed for certain, a job is not ours.
+LATE_LISTS = 2
+
+
+def may_be_ours(state: State, jobs: Iterable[Job], hevo_ms: int | None) -> tuple[Job, ...]:
+    """The jobs of a list that may have come of the trigger, by their times alone."""
+    if state.baseline is None:
+        return ()
+    found = (
+        job
+        for job in jobs
+        if newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=hevo_ms)
+        not in {Newness.OLD, Newness.LATE}
+    )
+    return tuple(found)
+
+
+def with_list(state: State, seen: JobsRead) -> State:
+    """The state after a read of the job list, with the candidates whose objects to read."""
+    reads = state.list_reads
+    first_seen = dict(state.first_seen)
+    for job in seen.jobs:
+        first = first_seen.get(job.job_id, Sighting(reads, seen.now, late_lists=state.late_lists))
+        first_seen[job.job_id] = replace(first, last_read=reads)
+    # One read may leave out a job that an earlier one had.
+    present = {job.job_id for job in seen.jobs}
+    missing = [
+        job
+        for job in state.listed
+        if job.job_id not in present and reads - first_seen[job.job_id].last_read < READS_TO_FORGET
+    ]
+    state = state.but(
+        listed=(*seen.jobs, *missing),
+        first_seen=first_seen,
+        late_lists=state.late_lists + (seen.now > state.certain_at),
+        list_reads=reads + 1,
+        is_full_read=seen.is_complete,
+        owned_by_others=state.owned_by_others | seen.owned_by_others,
+        contested=seen.contested,
+    )
+    examined = dict(state.examined)
+    to_examine: list[str] = []
+    for job in may_be_ours(state, state.listed, seen.hevo_ms):
+        if job.job_id in state.owned_by_others:
+            continue
+        if fit_by_type(state.triggered_request, job) is not Fit.OPEN:
+            continue
+        known = examined.get(job.job_id, Examination())
+        if job.is_terminal and known.ended_at is None:
+            # What it lists now counts more than what it listed while it ran.
+            known = Examination(known.object_ids, known.reads, False, seen.now)
+            examined[job.job_id] = known
+        if seen.now >= known.next_read and not _is_decided(state, job, known, seen.now):
+            to_examine.append(job.job_id)
+    return state.but(examined=examined, to_examine=tuple(to_examine[:MOST_EXAMINED_AT_ONCE]))
+
+
+def with_objects(state: State, seen: ObjectsRead) -> State:
+    """The state after a read of a candidate's objects."""
+    known = state.examined.get(seen.job_id, Examination())
+    job = next((job for job in state.listed if job.job_id == seen.job_id), None)
+    total = job.objects_total if job is not None else 0
+    examined = Examination(
+        known.object_ids | state.index.ids_in(seen.objects),
+        known.reads + 1,
+        0 < total <= len(seen.objects),
+        known.ended_at,
+        seen.now + state.settings.poll_interval * min(known.reads + 1, MOST_INTERVALS),
+        known.unclear_ids | state.index.unclear_in(seen.objects),
+    )
+    return state.but(
+        examined={**state.examined, seen.job_id: examined},
+        to_examine=tuple(job_id for job_id in state.to_examine if job_id != seen.job_id),
+    )
+
+
+def _is_decided(state: State, job: Job, known: Examination, now: float) -> bool:
+    """Whether reading the job's objects once more teaches nothing."""
+    is_final = job.is_terminal and known.is_list_complete
+    fit = _fit_by_objects(state, job, known, is_final=is_final)
+    if fit is not Fit.OPEN or is_final:
+        return known.reads > 0
+    ended = known.ended_at
+    is_late = ended is not None and now - ended >= state.settings.objects_timeout
+    return is_late and known.reads > 0
+
+
+def _fit_by_objects(state: State, job: Job, known: Examination, *, is_final: bool) -> Fit:
+    return fit_by_objects(
+        state.triggered_request,
+        job,
+        known.object_ids,
+        unclear_ids=known.unclear_ids,
+        is_final=is_final,
+    )
+
+
+def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
+    """All that speaks for or against a listed job."""
+    assert state.baseline is not None
+    newness = newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=seen.hevo_ms)
+    fit = fit_by_type(state.triggered_request, job)
+    is_examined = job.is_terminal and seen.now >= state.find_until
+    if fit is Fit.OPEN:
+        known = state.examined.get(job.job_id, Examination())
+        is_final = job.is_terminal and known.is_list_complete
+        fit = _fit_by_objects(state, job, known, is_final=is_final)
+        is_examined = is_examined and _is_decided(state, job, known, seen.now)
+    sighting = state.first_seen.get(job.job_id, Sighting())
+    without = sighting.lists_without
+    if made_at(job, seen.hevo_ms) is None and not state.baseline.is_complete:
+        without = 0
+    if sighting.late_lists >= LATE_LISTS:
+        newness = Newness.LATE  # It was not there for longer than ours can be missing.
+    made = made_at(job, seen.hevo_ms)
+    is_after_restart = (
+        state.sure_until_ms is not None
+        and made is not None
+        and made > state.sure_until_ms + CLOCK_TOLERANCE_MS
+    )
+    return Evidence(
+        job,
+        newness,
+        fit,
+        lists_without=without,
+        is_timely=_is_timely(state, newness, sighting),
+        is_examined=is_examined,
+        is_claimed=job.job_id in state.owned_by_others,
+        may_be_anothers=is_after_restart or job.job_id in state.contested,
+        answer_is_doubtful=state.answer is Answer.DOUBTFUL,
+        waited=has_waited(state, seen.now),
+        waited_long=seen.now >= state.triggered_at + state.settings.job_discovery_timeout,
+    )
+
+
+def _is_timely(state: State, newness: Newness, sighting: Sighting) -> bool:
+    """Whether a job came in the time in which ours must come: by Hevo's clock, else by ours."""
+    assert state.baseline is not None
+    if not state.is_trigger_timed:
+        return False
+    by_hevo = state.baseline.hevo_ms is not None and newness is not Newness.UNTIMED
+    return by_hevo or sighting.seen_at <= state.certain_at
+
+
+def has_waited(state: State, now: float) -> bool:
+    """Whether so much time has passed since the trigger that our job is normally listed."""
+    timeout = state.settings.job_discovery_timeout
+    return now >= state.triggered_at + timeout * LISTING_SHARE

@@ -1,0 +1,338 @@
+"""The evidence that a job is the result of a request.
+
+Pure. A job is ours when the evidence is complete: it did not exist before the trigger, Hevo's clock
+puts it after the trigger, its type fits, its objects cover what was requested, and no other request
+has claimed it (`ledger.py`). With weaker evidence it is a candidate: polled and examined, never
+cancelled, and never a reason to call an asset fresh.
+
+Facts: jobs appear 5 to 15 seconds after the trigger; object resyncs make HISTORICAL jobs, pipeline
+resyncs RESYNC jobs under several names; one job runs at a time for a pipeline (hevo-api.md, points
+1, 3, 4 and 10 of "Behaviour that decides the design").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from dagster_hevo.api.enums import JobType
+from dagster_hevo.api.models import Job
+from dagster_hevo.jobs.request import SyncAction, SyncRequest
+
+CLOCK_TOLERANCE_MS = 60_000
+"""How far a gateway's clock, which writes the Date header, may be from the clock of job times."""
+
+DATE_PRECISION_MS = 2_000
+"""A Date header counts whole seconds, and an answer takes some time to arrive."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The jobs of a pipeline just before a trigger, and Hevo's time at that moment.
+
+    Attributes:
+        job_ids: The jobs that were listed.
+        newest_ms: When the newest of them was made, in epoch milliseconds by Hevo's clock: what is
+            older is not new. Without a Date header, the oldest.
+        hevo_ms: Hevo's time by its Date header, or None where no answer had one.
+        is_complete: Whether every page of the list was read.
+    """
+
+    job_ids: frozenset[str]
+    newest_ms: int | None = None
+    hevo_ms: int | None = None
+    is_complete: bool = True
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job], hevo_ms: int | None, *, is_complete: bool = True) -> Baseline:
+        """The baseline that a job list makes.
+
+        Only jobs that could be mistaken for new ones are kept: the others are old by their times.
+        """
+        made = {job.job_id: made_at(job, hevo_ms) for job in jobs}
+        times = [moment for moment in made.values() if moment is not None]
+        if hevo_ms is None:
+            # No clock tells which of the times are nonsense: what is listed counts, and where later
+            # pages were not read, what is older than all that was.
+            oldest = None if is_complete else min(times, default=None)
+            return cls(frozenset(made), oldest, None, is_complete)
+        newest = max(times, default=None)
+        oldest_kept = hevo_ms - 2 * CLOCK_TOLERANCE_MS
+        if newest is not None:
+            oldest_kept = min(oldest_kept, newest)
+        ids = frozenset(
+            job_id for job_id, moment in made.items() if moment is None or moment >= oldest_kept
+        )
+        return cls(ids, newest, hevo_ms, is_complete)
+
+    @property
+    def begins_ms(self) -> int | None:
+        """The earliest moment at which our job can have been made, as far as known."""
+        return self.hevo_ms if self.hevo_ms is not None else self.newest_ms
+
+
+def made_at(job: Job, hevo_ms: int | None) -> int | None:
+    """When a job was made, by Hevo's clock; None where it does not say, or says nonsense."""
+    made = job.created_ts
+    if made is None and job.updated_ts is not None and job.duration is not None:
+        made = job.updated_ts - job.duration
+    if made is None:
+        return None
+    if hevo_ms is not None and made > hevo_ms + CLOCK_TOLERANCE_MS:
+        return None
+    return made
+
+
+class Newness(Enum):
+    """Whether a job was made after the baseline.
+
+    ``OLD`` and ``LATE``: before, or too long after the trigger. ``AFTER``: after, by Hevo's clock.
+    ``NEAR``: within the tolerance between two clocks. ``UNTIMED``: Hevo does not say when.
+    """
+
+    OLD = "old"
+    LATE = "late"
+    AFTER = "after"
+    NEAR = "near"
+    UNTIMED = "untimed"
+
+
+def newness_of(
+    job: Job, baseline: Baseline, *, until_ms: int | None, now_ms: int | None
+) -> Newness:
+    """Whether a job was made between the baseline and the end of the trigger's time.
+
+    Args:
+        job: A listed job.
+        baseline: The jobs before the trigger.
+        until_ms: The latest moment at which the trigger can have made a job, by Hevo's clock.
+        now_ms: Hevo's time now.
+    """
+    if job.job_id in baseline.job_ids:
+        return Newness.OLD
+    made = made_at(job, now_ms)
+    if made is None:
+        return Newness.UNTIMED
+    # The same clock wrote both: what is older than a job of the baseline was there before.
+    if baseline.newest_ms is not None and made < baseline.newest_ms:
+        return Newness.OLD
+    if baseline.hevo_ms is None:
+        return Newness.UNTIMED
+    if made < baseline.hevo_ms - CLOCK_TOLERANCE_MS:
+        return Newness.OLD
+    if until_ms is not None and made > until_ms + CLOCK_TOLERANCE_MS:
+        return Newness.LATE
+    return Newness.AFTER if made >= baseline.hevo_ms - DATE_PRECISION_MS else Newness.NEAR
+
+
+def contested_jobs(
+    jobs: Iterable[Job], rivals: Iterable[Baseline], now_ms: int | None
+) -> frozenset[str]:
+    """The jobs that may have come of other requests' triggers, which were sent after ours.
+
+    Args:
+        jobs: Jobs that may be ours by their times.
+        rivals: The baselines of those requests.
+        now_ms: Hevo's time now.
+    """
+    baselines = tuple(rivals)
+    return frozenset(
+        job.job_id
+        for job in jobs
+        for baseline in baselines
+        if newness_of(job, baseline, until_ms=None, now_ms=now_ms) is not Newness.OLD
+    )
+
+
+class Coverage(Enum):
+    """How a job's objects compare with the requested ones.
+
+    ``EXACT``: just those and known companions. ``SUPERSET``: those and others. ``PART``: only some
+    of them. ``DIFFERENT``: others are listed and some requested ones are not. ``UNKNOWN``: the job
+    lists nothing that can be identified.
+    """
+
+    EXACT = "exact"
+    SUPERSET = "superset"
+    PART = "part"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_covering(self) -> bool:
+        """Whether every requested object is in the job."""
+        return self in {Coverage.EXACT, Coverage.SUPERSET}
+
+
+def coverage_of(request: SyncRequest, object_ids: frozenset[str]) -> Coverage:
+    """Compare the objects that a job lists with those requested."""
+    if not object_ids:
+        return Coverage.UNKNOWN
+    required = request.required_ids
+    others = object_ids - required - request.companion_ids
+    if required and object_ids >= required:
+        return Coverage.SUPERSET if others else Coverage.EXACT
+    return Coverage.DIFFERENT if others else Coverage.PART
+
+
+class Fit(Enum):
+    """Whether a job is of the kind, and of the objects, that the request makes.
+
+    ``EXACT`` and ``SUPERSET``: yes. ``NO``: certainly not. ``OPEN``: what it lists so far does not
+    decide it.
+    """
+
+    EXACT = "exact"
+    SUPERSET = "superset"
+    OPEN = "open"
+    NO = "no"
+
+
+def fit_by_type(request: SyncRequest, job: Job) -> Fit:
+    """What the type alone says; ``OPEN`` where the objects have to be read."""
+    kind = job.type
+    if kind is None or not kind.is_known:
+        return Fit.OPEN
+    if request.action is SyncAction.SYNC_NOW:
+        if kind is JobType.INCREMENTAL:
+            return Fit.EXACT
+        return Fit.NO if kind.is_resync else Fit.OPEN
+    if kind.is_routine:
+        return Fit.NO
+    if request.is_whole and kind.is_resync:
+        return Fit.EXACT
+    return Fit.OPEN
+
+
+def fit_by_objects(
+    request: SyncRequest,
+    job: Job,
+    object_ids: frozenset[str],
+    *,
+    unclear_ids: frozenset[str] = frozenset(),
+    is_final: bool,
+) -> Fit:
+    """What the type and the listed objects say together.
+
+    A job that lists none of the requested objects is not the result. One that lists some of them
+    and others stays open: Hevo may have left out the rest, and added objects of its own accord.
+
+    Args:
+        request: What was requested.
+        job: A job whose type leaves it open.
+        object_ids: The objects that it lists.
+        unclear_ids: Objects that it may list: it names them so that several may be meant.
+        is_final: Whether the list cannot grow any more: the job has ended and its list is complete.
+    """
+    if request.action is SyncAction.SYNC_NOW and job.type is JobType.HISTORICAL:
+        # Others resync objects; whether Hevo's own sync makes such a job too is not known.
+        return Fit.OPEN
+    coverage = coverage_of(request, object_ids)
+    if coverage.is_covering:
+        # A resync of the whole pipeline is somebody's own, not the result of resyncing objects.
+        is_whole = job.type is not None and job.type.is_resync and not request.is_whole
+        if is_whole and coverage is Coverage.SUPERSET:
+            return Fit.NO if object_ids >= request.active_ids else Fit.OPEN
+        return Fit.EXACT if coverage is Coverage.EXACT else Fit.SUPERSET
+    is_unrelated = not request.required_ids & (object_ids | unclear_ids)
+    if is_final and coverage is Coverage.DIFFERENT and is_unrelated:
+        return Fit.NO
+    return Fit.OPEN
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that speaks for or against a job.
+
+    Attributes:
+        job: The job as last seen.
+        newness: Whether it was made after the baseline.
+        fit: Whether its kind and objects are the requested ones.
+        lists_without: How many complete reads of the job list since the trigger did not have it,
+            before the first that did. The baseline's read is not counted.
+        is_examined: Whether nothing more can be learned: it has ended, and its objects were read
+            as often as they are worth.
+        is_claimed: Whether another request has claimed it.
+        may_be_anothers: Whether it may as well have come of another trigger, sent after ours.
+        answer_is_doubtful: Whether the trigger was answered with an error that may be a refusal.
+        is_timely: Whether it came in the time in which ours must come. An attempt that resumes
+            another one long after may not know.
+        waited: Whether so much time has passed since the trigger that our job is listed, as a rule.
+        waited_long: Whether all the time has passed that it may take to be listed.
+    """
+
+    job: Job
+    newness: Newness
+    fit: Fit
+    lists_without: int = 0
+    is_examined: bool = False
+    is_claimed: bool = False
+    may_be_anothers: bool = False
+    answer_is_doubtful: bool = False
+    waited: bool = False
+    waited_long: bool = False
+    is_timely: bool = True
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is certainly not the result of this request."""
+        is_outside = self.newness in {Newness.OLD, Newness.LATE}
+        return is_outside or self.is_claimed or self.fit is Fit.NO
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the evidence is complete."""
+        if self.is_foreign or self.may_be_anothers:
+            return False
+        return self.fit is not Fit.OPEN and self._is_new
+
+    @property
+    def _is_new(self) -> bool:
+        if self.newness is Newness.AFTER:
+            return True
+        if self.answer_is_doubtful or not self.is_timely:
+            return False
+        # An older job may be listed late, and any job left out of one read. So our job is given the
+        # time to be listed too.
+        if self.lists_without >= 1:
+            return self.waited
+        return self.waited_long and self.newness is Newness.NEAR
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether nobody else can have started it, as far as Hevo's answers tell."""
+        return (
+            self.is_ours
+            and self.fit is Fit.EXACT
+            and self.newness is Newness.AFTER
+            and not self.answer_is_doubtful
+        )
+
+
+def best_match(found: Iterable[Evidence], triggered_ms: int | None = None) -> Evidence | None:
+    """The job that is ours, if one is: an exact one first, then the likeliest by its time.
+
+    Hevo makes a job within seconds of its trigger, so the one made nearest to it is the likeliest.
+    Without Hevo's time it is the newest: a job of somebody else that is listed late is older.
+
+    Args:
+        found: The jobs that are listed.
+        triggered_ms: When the trigger was answered, by Hevo's clock.
+    """
+
+    def distance(item: Evidence) -> int:
+        made = item.job.created_ts or 0
+        return -made if triggered_ms is None else abs(made - triggered_ms)
+
+    ours = [item for item in found if item.is_ours]
+    return min(
+        ours,
+        key=lambda item: (
+            item.fit is not Fit.EXACT,
+            item.newness is Newness.UNTIMED,
+            distance(item),
+            item.job.job_id,
+        ),
+        default=None,
+    )

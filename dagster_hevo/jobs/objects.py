@@ -1,0 +1,146 @@
+"""Which object of ours a job means, when it lists one.
+
+Pure. Jobs are not documented to list objects by the ids of the pipeline's list: ids, namespaces and
+names are tried in this order, and no match is better than a wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dagster_hevo.api.models import JobObject, Namespace, PipelineObject
+
+
+@dataclass(frozen=True)
+class KnownObject:
+    """An object as our definitions know it: enough to find it in a job's list.
+
+    Attributes:
+        object_id: The object.
+        name: Its bare name.
+        source_path: Its full namespace from the outside in, joined by dots, where known.
+        shares_name: Whether another object of the pipeline, an inactive one included, has the same
+            bare name.
+    """
+
+    object_id: str
+    name: str
+    source_path: str | None = None
+    shares_name: bool = False
+
+    @classmethod
+    def all_of(cls, objects: Iterable[PipelineObject]) -> tuple[KnownObject, ...]:
+        """All objects of a pipeline, active or not, each knowing whether its name is unique."""
+        listed = tuple(objects)
+        names = shared_names(listed)
+        return tuple(
+            cls(item.object_id, item.name, path_text(item.source_namespace), item.name in names)
+            for item in listed
+        )
+
+
+def shared_names(objects: Iterable[PipelineObject]) -> frozenset[str]:
+    """The bare names that more than one object of a pipeline has."""
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for item in objects:
+        (shared if item.name in seen else seen).add(item.name)
+    return frozenset(shared)
+
+
+def path_text(namespace: Namespace | None) -> str | None:
+    """A namespace from the outside in, joined by dots; None where it says nothing."""
+    return ".".join(namespace.path) or None if namespace is not None else None
+
+
+def distinct(listed: Iterable[JobObject]) -> tuple[JobObject, ...]:
+    """The entries of a list, each object once, as it was listed last.
+
+    Pages may overlap, and a list that is longer than the job proves nothing.
+    """
+    found: dict[object, JobObject] = {}
+    for place, item in enumerate(listed):
+        path = path_text(item.source_namespace)
+        identity = (item.object_id, item.object_name, path)
+        found[identity if any(identity) else place] = item
+    return tuple(found.values())
+
+
+class ObjectIndex:
+    """Finds the object that a job means: by id, else by full namespace, else by name.
+
+    A namespace or a name that two objects share finds neither. A bare name counts only where it is
+    unique among all objects of the pipeline and no namespace contradicts it.
+    """
+
+    def __init__(self, known: Iterable[KnownObject]) -> None:
+        self.objects: Mapping[str, KnownObject] = {item.object_id: item for item in known}
+        by_path: dict[str, set[str]] = {}
+        by_name: dict[str, set[str]] = {}
+        for item in self.objects.values():
+            if item.source_path:
+                for path in _suffixes(item.source_path):
+                    by_path.setdefault(path, set()).add(item.object_id)
+            by_name.setdefault(item.name, set()).add(item.object_id)
+        self._may_mean = {
+            name: by_path.get(name, set()) | by_name.get(name, set())
+            for name in by_path.keys() | by_name.keys()
+        }
+        self._by_path = {path: next(iter(ids)) for path, ids in by_path.items() if len(ids) == 1}
+        # A bare name of several objects says of none that it is in the job, or not.
+        self._ambiguous = {
+            item.name
+            for item in self.objects.values()
+            if item.shares_name or len(by_name[item.name]) > 1
+        }
+        self._by_name = {
+            name: object_id
+            for name, ids in by_name.items()
+            if len(ids) == 1
+            for object_id in ids
+            if not self.objects[object_id].shares_name
+        }
+
+    def identify(self, listed: JobObject) -> str | None:
+        """The id of the object that is meant, or None.
+
+        An id that we do not know is kept where nothing else tells: it is an object, and not one of
+        ours.
+        """
+        if listed.object_id in self.objects:
+            return listed.object_id
+        path = path_text(listed.source_namespace)
+        name = listed.object_name
+        if path is not None and "." in path:
+            # The namespace decides; a name beside it must not say otherwise.
+            return self._by_path.get(path) or listed.object_id or path
+        name = name or path
+        if not name or name in self._ambiguous:
+            return listed.object_id
+        found = self._by_name.get(name) or self._by_path.get(name)
+        return found or listed.object_id or name
+
+    def ids_in(self, listed: Iterable[JobObject]) -> frozenset[str]:
+        """The ids of all objects that a job lists and that can be identified."""
+        ids = (self.identify(item) for item in listed)
+        return frozenset(object_id for object_id in ids if object_id is not None)
+
+    def unclear_in(self, listed: Iterable[JobObject]) -> frozenset[str]:
+        """The ids of our objects that a job may list: each entry means one of several."""
+        found: set[str] = set()
+        for item in listed:
+            if self.identify(item) in self.objects:
+                continue
+            path = path_text(item.source_namespace)
+            names = {name for name in (item.object_name, path) if name}
+            found.update(*(self._may_mean.get(name, ()) for name in names))
+            if not names:
+                found.update(self.objects)
+        return frozenset(found)
+
+
+def _suffixes(path: str) -> Iterable[str]:
+    """The qualified spellings of a path: ``db.schema.table`` and ``schema.table``."""
+    levels = path.split(".")
+    return (".".join(levels[start:]) for start in range(max(len(levels) - 1, 1)))

@@ -1,0 +1,129 @@
+"""Polling a job that runs, ours or a foreign one: when the next poll is due, and what is told.
+
+Pure: part of `decide.py`. The arithmetic of the schedule is `schedule.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from dagster_hevo.api.enums import JobStatus
+from dagster_hevo.api.models import Job
+from dagster_hevo.jobs.schedule import History, Progress, next_look
+from dagster_hevo.jobs.settings import as_text
+from dagster_hevo.jobs.state import State
+from dagster_hevo.jobs.steps import (
+    Action,
+    JobRead,
+    Observation,
+    ReadJob,
+    Wait,
+)
+
+POLLS_BEFORE_VANISHED = 3
+TOLD_EVERY = 300.0
+
+Step = tuple[State, Action]
+
+
+def age_of(job: Job) -> float:
+    """For how many seconds a job has been running, as far as Hevo says; by Hevo's clock alone."""
+    if job.duration:
+        return job.duration / 1000
+    if job.created_ts is not None and job.updated_ts is not None:
+        return max(job.updated_ts - job.created_ts, 0) / 1000
+    return 0.0
+
+
+def progress_line(pipeline_id: int, job: Job, elapsed: float) -> str:
+    """One line for people about a job that runs, or has ended."""
+    kind = f" ({job.type})" if job.type is not None else ""
+    objects = (
+        f"{job.objects_done} of {job.objects_total} objects done, " if job.objects_total else ""
+    )
+    failed = f" and {job.events_failed:,} failed" if job.events_failed else ""
+    return (
+        f"Job {job.job_id}{kind} of pipeline {pipeline_id} is {job.status}: {objects}"
+        f"{job.events_loaded:,} events loaded{failed}, {as_text(elapsed)} elapsed."
+    )
+
+
+def begin_polling(
+    state: State, job: Job | None, jobs: Iterable[Job] = (), *, now: float = 0.0
+) -> State:
+    """The state in which a job is polled from now on.
+
+    Args:
+        state: What is known.
+        job: The job; None: only the history of earlier jobs is taken.
+        jobs: The pipeline's jobs, for that history.
+        now: The time on the runner's clock.
+    """
+    others = [item for item in jobs if job is None or item.job_id != job.job_id]
+    kind = None if job is None else job.type
+    history = History.of(others, kind) if others else state.history
+    if job is None:
+        return state.but(history=history)
+    return state.but(
+        job=job,
+        history=history,
+        polls=0,
+        missing=0,
+        job_began=now - age_of(job),
+        deferred_since=now if job.status is JobStatus.DEFERRED else None,
+        told=(),
+    )
+
+
+def seen_again(state: State, seen: JobRead) -> State:
+    """The state after a poll that brought the job."""
+    job = seen.job
+    is_deferred = job.status is JobStatus.DEFERRED
+    since = (state.deferred_since or seen.now) if is_deferred else None
+    return state.but(job=job, polls=state.polls + 1, missing=0, deferred_since=since)
+
+
+def poll(state: State, seen: Observation) -> Step:
+    """Wait for the next poll of ``state.job``, and tell its progress."""
+    job = state.job
+    assert job is not None
+    now = seen.now
+    elapsed = now - state.job_began
+    wait = next_look(
+        elapsed=elapsed,
+        history=state.history,
+        progress=Progress.of(job, elapsed),
+        looks_so_far=state.polls,
+        last_look=elapsed,
+        poll_interval=state.settings.poll_interval,
+        watchers=seen.watchers,
+        requests_per_minute=state.settings.requests_per_minute,
+        seed=job.job_id,
+    )
+    if job.status is JobStatus.CANCELLING:
+        wait = state.settings.poll_interval
+    return _told(state, job, now, wait), Wait(wait, ReadJob(job.job_id))
+
+
+def _told(state: State, job: Job, now: float, wait: float) -> State:
+    """Tell progress when there is some, and now and then when there is none."""
+    if not job.status.is_known and not state.is_told_unknown:
+        state = state.but(is_told_unknown=True).saying(
+            f"Job {job.job_id} has the status {job.status}, which this version does not know; it "
+            "counts as running. A newer dagster-hevo may know it.",
+            logging.WARNING,
+        )
+    if job.status is JobStatus.DEFERRED and (not state.told or state.told[0] != job.status):
+        state = state.saying(
+            f"Job {job.job_id} is DEFERRED: the source's own limits are used up, and Hevo does not "
+            f"say when it goes on. Waiting for at most "
+            f"{as_text(state.settings.deferred_timeout)} (deferred_timeout).",
+            logging.WARNING,
+        )
+    told = (job.status, job.objects_done, job.events_loaded)
+    if told == state.told and now - state.told_at < TOLD_EVERY:
+        return state
+    pipeline_id = state.request.pipeline_id
+    line = progress_line(pipeline_id, job, now - state.job_began)
+    return state.but(told=told, told_at=now).saying(f"{line} Next poll in {as_text(wait)}.")

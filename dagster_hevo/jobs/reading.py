@@ -1,0 +1,66 @@
+"""Reads from Hevo as observations: what came, or why nothing usable came."""
+
+from __future__ import annotations
+
+from dagster_hevo.api.errors import HevoError, HevoNotFoundError
+from dagster_hevo.jobs.hevo_api import TRANSIENT_ERRORS, HevoApi
+from dagster_hevo.jobs.job_list import read_jobs
+from dagster_hevo.jobs.objects import distinct
+from dagster_hevo.jobs.steps import (
+    ActiveObjectsRead,
+    JobMissing,
+    JobRead,
+    JobsRead,
+    ObjectsRead,
+    Observation,
+    PipelineRead,
+    Read,
+    ReadActiveObjects,
+    ReadFailed,
+    ReadJob,
+    ReadJobs,
+    ReadPipeline,
+)
+
+
+def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
+    """Carry out a read.
+
+    Args:
+        hevo: Hevo's API.
+        pipeline_id: The pipeline.
+        action: What to read.
+
+    Returns:
+        What was read; ``ReadFailed`` where Hevo did not answer, or not what was asked.
+    """
+    try:
+        if isinstance(action, ReadPipeline):
+            return PipelineRead(hevo.get_pipeline(pipeline_id))
+        if isinstance(action, ReadJobs):
+            found = read_jobs(hevo, pipeline_id, all_pages=action.all_pages)
+            return JobsRead(found.jobs, found.is_complete)
+        if isinstance(action, ReadActiveObjects):
+            listed = hevo.list_objects(pipeline_id)
+            return ActiveObjectsRead(
+                frozenset(item.object_id for item in listed if item.is_replicated)
+            )
+        if isinstance(action, ReadJob):
+            return _read_job(hevo, pipeline_id, action.job_id)
+        return _read_objects(hevo, pipeline_id, action.job_id)
+    except HevoError as error:
+        return ReadFailed(error, isinstance(error, TRANSIENT_ERRORS))
+
+
+def _read_job(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
+    try:
+        return JobRead(hevo.get_job(pipeline_id, job_id))
+    except HevoNotFoundError:
+        return JobMissing(job_id)
+
+
+def _read_objects(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
+    try:
+        return ObjectsRead(job_id, distinct(hevo.get_job_objects(pipeline_id, job_id)))
+    except HevoNotFoundError:
+        return ObjectsRead(job_id, ())

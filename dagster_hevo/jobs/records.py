@@ -1,0 +1,271 @@
+"""The records of the ledger: what is written down of a request, and what they mean together.
+
+Pure: the protocol of writing and reading them is `ledger.py`; where they are kept is decided there
+too. A record is written before the effect that it protects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import lru_cache
+from typing import Any, cast
+
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.request import SyncRequest
+
+FORMAT_VERSION = 2
+
+
+class RecordKind(str, Enum):
+    """The steps of a request that are written down.
+
+    ``BASELINE``: the jobs before the trigger, which is sent next. ``ANSWERED``: what Hevo said to
+    it. ``CLAIMED``: the job that is the result. ``RESUMED``: another attempt goes on with the
+    request. ``SETTLED``: it is carried out, or has failed for good.
+    """
+
+    BASELINE = "baseline"
+    ANSWERED = "answered"
+    CLAIMED = "claimed"
+    RESUMED = "resumed"
+    SETTLED = "settled"
+
+
+class Answer(str, Enum):
+    """What is known of a trigger.
+
+    ``ACCEPTED``: a 2xx. ``REFUSED``: it certainly had no effect. ``DOUBTFUL``: an error in words
+    that may be a refusal. ``LOST``: no answer, or one that is not Hevo's; also where the process
+    died before it was written down.
+    """
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    DOUBTFUL = "doubtful"
+    LOST = "lost"
+
+    @property
+    def may_have_started_a_job(self) -> bool:
+        """Whether a job may come of the trigger."""
+        return self is not Answer.REFUSED
+
+
+class Settlement(str, Enum):
+    """How a request ended.
+
+    ``RECORDED``: its job's outcome was recorded by a run. ``OBSERVED``: by the job sensor.
+    ``FAILED``: its job ended without loading; a retry starts over.
+    """
+
+    RECORDED = "recorded"
+    OBSERVED = "observed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the ledger.
+
+    Attributes:
+        kind: The step.
+        request_id: The request.
+        run_id: The run that wrote it.
+        attempt: Which attempt of its step, from 0.
+        content: What belongs to the kind.
+    """
+
+    kind: RecordKind
+    request_id: str
+    run_id: str = ""
+    attempt: int = 0
+    content: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_text(self) -> str:
+        """The record as JSON."""
+        return json.dumps(
+            {
+                "version": FORMAT_VERSION,
+                "kind": self.kind.value,
+                "request": self.request_id,
+                "run": self.run_id,
+                "attempt": self.attempt,
+                **self.content,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    @lru_cache(maxsize=2048)
+    def from_text(cls, text: str) -> Record | None:
+        """Read a record, or None where it is not one that this version understands."""
+        try:
+            entries: object = json.loads(text)
+            found = dict(cast("dict[str, Any]", entries)) if isinstance(entries, dict) else {}
+            if found.pop("version", None) != FORMAT_VERSION:
+                return None
+            return cls(
+                RecordKind(found.pop("kind")),
+                str(found.pop("request")),
+                str(found.pop("run")),
+                int(found.pop("attempt")),
+                found,
+            )
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
+
+
+def request_content(request: SyncRequest, *, step_key: str) -> dict[str, Any]:
+    """What a record says of the request itself."""
+    return {
+        "step": step_key,
+        "pipeline": request.pipeline_id,
+        "action": request.action.value,
+        "mode": request.resync_mode.value,
+        "objects": None if request.object_ids is None else sorted(request.object_ids),
+    }
+
+
+def baseline_content(
+    request: SyncRequest, baseline: Baseline, *, step_key: str, triggers: int
+) -> dict[str, Any]:
+    """What a BASELINE record says: the request, and the jobs before its trigger."""
+    return {
+        **request_content(request, step_key=step_key),
+        "jobs": sorted(baseline.job_ids),
+        "newest_ms": baseline.newest_ms,
+        "hevo_ms": baseline.hevo_ms,
+        "complete": baseline.is_complete,
+        "triggers": triggers,
+    }
+
+
+@dataclass(frozen=True)
+class EarlierRequest:
+    """What the records of one request say together.
+
+    Attributes:
+        request_id: The request.
+        pipeline_id: Its pipeline.
+        step_key: The step that made it.
+        action: What it triggered, as ``SyncAction`` spells it.
+        resync_mode: As ``ResyncMode`` spells it.
+        object_ids: The objects requested; None for the whole pipeline.
+        baseline: The jobs before its trigger.
+        triggers: How many triggers were sent.
+        answer: What is known of the last one; LOST where nothing was written after the baseline.
+        answered_ms: Hevo's time at the answer.
+        may_have_started_a_job: Whether any of its triggers may have.
+        job_id: The job that was claimed.
+        is_adopted: Whether that is a foreign job.
+        may_be_cancelled: Whether the evidence is so good that the job may be cancelled.
+        is_detached: Whether its run does not wait for the job's end.
+        run_id: The run that holds it: the last one that wrote.
+        attempt: The attempt of that run's step.
+        settlement: How it ended, or None while it is open.
+    """
+
+    request_id: str
+    pipeline_id: int = 0
+    step_key: str = ""
+    action: str = ""
+    resync_mode: str = ""
+    object_ids: frozenset[str] | None = None
+    baseline: Baseline | None = None
+    triggers: int = 0
+    answer: Answer = Answer.LOST
+    answered_ms: int | None = None
+    may_have_started_a_job: bool = False
+    job_id: str | None = None
+    is_adopted: bool = False
+    may_be_cancelled: bool = False
+    is_detached: bool = False
+    run_id: str = ""
+    attempt: int = 0
+    settlement: Settlement | None = None
+
+    def covers(self, request: SyncRequest) -> bool:
+        """Whether a job for this request is a job for the other one too."""
+        return request.is_covered_by(
+            self.pipeline_id, self.action, self.resync_mode, self.object_ids
+        )
+
+    def after(self, record: Record) -> EarlierRequest:
+        """The same after one more record; one that makes no sense changes nothing."""
+        content = record.content
+        try:
+            return self._after(record.kind, record, content)
+        except (KeyError, TypeError, ValueError):
+            return self
+
+    def _after(
+        self, kind: RecordKind, record: Record, content: Mapping[str, Any]
+    ) -> EarlierRequest:
+        if kind is RecordKind.SETTLED:
+            settlement = Settlement(content["how"])
+            if settlement is Settlement.OBSERVED:
+                return replace(self, settlement=settlement)
+            return self._held_by(record, settlement=settlement)
+        if kind is RecordKind.BASELINE:
+            return self._for(content)._held_by(
+                record,
+                baseline=Baseline(
+                    frozenset(map(str, content["jobs"])),
+                    _moment(content["newest_ms"]),
+                    _moment(content["hevo_ms"]),
+                    bool(content["complete"]),
+                ),
+                triggers=int(content["triggers"]),
+                answer=Answer.LOST,
+                answered_ms=None,
+                may_have_started_a_job=True,
+            )
+        if kind is RecordKind.ANSWERED:
+            answer = Answer(content["answer"])
+            return self._held_by(
+                record,
+                answer=answer,
+                answered_ms=_moment(content.get("hevo_ms")),
+                may_have_started_a_job=bool(content["possible"]),
+            )
+        if kind is RecordKind.CLAIMED:
+            # A re-execution that wants less claims the job of what was triggered.
+            known = self._for(content) if self.baseline is None else self
+            return known._held_by(
+                record,
+                job_id=str(content["job"]),
+                is_adopted=bool(content["adopted"]),
+                may_be_cancelled=bool(content["cancellable"]),
+                is_detached=bool(content["detached"]),
+            )
+        return self._held_by(record)
+
+    def _for(self, content: Mapping[str, Any]) -> EarlierRequest:
+        """The same with what a record says of the request itself."""
+        objects = content["objects"]
+        return replace(
+            self,
+            pipeline_id=int(content["pipeline"]),
+            step_key=str(content["step"]),
+            action=str(content["action"]),
+            resync_mode=str(content["mode"]),
+            object_ids=None if objects is None else frozenset(map(str, objects)),
+        )
+
+    def _held_by(self, record: Record, **changes: Any) -> EarlierRequest:
+        return replace(self, run_id=record.run_id, attempt=record.attempt, **changes)
+
+
+def _moment(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def requests_in(records: Iterable[Record]) -> tuple[EarlierRequest, ...]:
+    """The requests that these records tell of, in the order in which they began."""
+    found: dict[str, EarlierRequest] = {}
+    for record in records:
+        known = found.get(record.request_id, EarlierRequest(record.request_id))
+        found[record.request_id] = known.after(record)
+    return tuple(item for item in found.values() if item.pipeline_id)

@@ -1,0 +1,404 @@
+"""Carries out what `decide.py` decides: HTTP, ledger, clock, log. It decides nothing itself.
+
+The step of a materialization, the ops and the command line all use this runner.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from dagster_hevo.api.errors import HevoError
+from dagster_hevo.api.models import Job
+from dagster_hevo.jobs.decide import next_step
+from dagster_hevo.jobs.examining import may_be_ours
+from dagster_hevo.jobs.finding import CERTAIN_SHARE
+from dagster_hevo.jobs.hevo_api import HevoApi, meaning_of, send_trigger
+from dagster_hevo.jobs.ledger import LONGEST_PAST, Ledger
+from dagster_hevo.jobs.matching import contested_jobs
+from dagster_hevo.jobs.objects import ObjectIndex
+from dagster_hevo.jobs.outcome import JobOutcome
+from dagster_hevo.jobs.polling import begin_polling
+from dagster_hevo.jobs.reading import read
+from dagster_hevo.jobs.records import Answer, Settlement
+from dagster_hevo.jobs.request import SyncRequest
+from dagster_hevo.jobs.settings import Clock, JobSettings, SystemClock
+from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.steps import (
+    READS,
+    Action,
+    BaselineWritten,
+    Began,
+    CancelAnswered,
+    CancelJob,
+    ClaimAnswered,
+    ClaimJob,
+    Effect,
+    Finish,
+    Interrupted,
+    JobRead,
+    JobsRead,
+    LookForOthers,
+    Observation,
+    Read,
+    SendTrigger,
+    StartOver,
+    TriggerAnswered,
+    TriggerWithdrawn,
+    Wait,
+    WithdrawTrigger,
+    WriteBaseline,
+)
+
+CANCEL_PATIENCE = 10.0
+
+
+class WatcherCount(Protocol):
+    """Knows how many jobs are polled on one request budget, in all processes."""
+
+    def register_watcher(self, id: str, /) -> None: ...
+
+    def forget_watcher(self, id: str, /) -> None: ...
+
+    def watchers(self) -> int: ...
+
+
+class SoleWatcher:
+    """For a budget that nobody shares."""
+
+    def register_watcher(self, id: str, /) -> None:
+        pass
+
+    def forget_watcher(self, id: str, /) -> None:
+        pass
+
+    def watchers(self) -> int:
+        return 1
+
+
+def _ignore_job(_: Job) -> None:
+    pass
+
+
+@dataclass
+class JobRunner:
+    """Carries out one request: gets its job, waits for its end, and tells what became of it.
+
+    Args:
+        hevo: Hevo's API.
+        request: What is requested.
+        ledger: Remembers the request, so that a crash repeats nothing.
+        index: The pipeline's objects.
+        settings: The bounds.
+        log: Where each step is told.
+        clock: Tells the time and waits.
+        budget: Counts the jobs that are polled at once.
+        records_outcome: Whether the caller records the outcome as assets; otherwise the job sensor
+            does.
+        on_job: Called with our job as soon as it is found, and whenever it was polled.
+    """
+
+    hevo: HevoApi
+    request: SyncRequest
+    ledger: Ledger
+    index: ObjectIndex
+    settings: JobSettings
+    log: logging.Logger
+    clock: Clock = field(default_factory=SystemClock)
+    budget: WatcherCount = field(default_factory=SoleWatcher)
+    records_outcome: bool = True
+    on_job: Callable[[Job], None] = _ignore_job
+
+    def __post_init__(self) -> None:
+        self._state = State(self.request, self.settings, self.index)
+        self._is_detached = False
+        self._finish: Finish | None = None
+
+    @property
+    def state(self) -> State:
+        """All that is known; for tests and for people."""
+        return self._state
+
+    def start(self) -> Job:
+        """Get the job, and leave its end to the job sensor.
+
+        Returns:
+            The job, running or ended.
+
+        Raises:
+            HevoError: As ``run``.
+        """
+        self._is_detached = True
+        self._carry_out()
+        job = self._state.job
+        assert job is not None
+        return job
+
+    def run(self) -> JobOutcome:
+        """Get the job, wait for its end, and find out what became of each object.
+
+        The caller records the outcome, then calls ``settle``.
+
+        Returns:
+            The outcome, whether good or bad.
+
+        Raises:
+            HevoPipelineBusyError: A foreign job runs, and ``if_job_running`` is FAIL.
+            HevoPipelineStateError: The pipeline is in a state in which Hevo starts no job.
+            HevoJobNotFoundError: No job came, none is proven ours, or ours vanished.
+            HevoJobTimeoutError: ``poll_timeout`` or ``deferred_timeout`` ran out.
+            HevoOutageError: Hevo's API was out for too long.
+            HevoError: Whatever else Hevo refuses with.
+        """
+        self._carry_out()
+        assert self._finish is not None
+        outcome = self._finish.outcome
+        assert outcome is not None
+        if not self.records_outcome:
+            return outcome
+        recorder = self.ledger.begin_recording(self.request, outcome.job.job_id)
+        return outcome if recorder is None else replace(outcome, recorded_by=recorder)
+
+    def settle(self, how: Settlement = Settlement.RECORDED) -> None:
+        """Write down that the request has ended, so that no other attempt repeats anything.
+
+        Args:
+            how: FAILED where a retry is to start over.
+        """
+        state = self._state
+        job_id = None if state.job is None else state.job.job_id
+        self.ledger.settle(
+            state.request_id, self.request, job_id, how, is_recorded=self.records_outcome
+        )
+
+    def follow(self, job: Job, jobs: Iterable[Job] = ()) -> Job:
+        """Poll a job until it ends, whoever triggered it. Nothing is triggered or cancelled.
+
+        Args:
+            job: The job.
+            jobs: The pipeline's jobs, whose durations tell when to poll.
+
+        Returns:
+            The job as it ended.
+
+        Raises:
+            HevoError: As ``run``.
+        """
+        now, timeout = self.clock.monotonic(), self.settings.poll_timeout
+        state = self._state.but(
+            phase=Phase.RUNNING,
+            has_answered=True,
+            is_adopted=True,
+            deadline=None if timeout is None else now + timeout,
+        )
+        self._state = begin_polling(state, job, jobs, now=now)
+        try:
+            self._go_on(JobRead(job), until=Phase.READING_OUTCOME)
+        finally:
+            self._forget()
+        assert self._state.job is not None
+        return self._state.job
+
+    def _carry_out(self) -> None:
+        earlier = self.ledger.resume(self.request)
+        request_id = self.ledger.new_request_id() if earlier is None else earlier.request_id
+        until = Phase.RUNNING if self._is_detached else None
+        try:
+            self._go_on(Began(request_id, earlier), until=until)
+        finally:
+            self._forget()
+
+    def _go_on(self, seen: Observation, *, until: Phase | None) -> None:
+        """Observe, decide and act, to the end or until this phase is reached."""
+        interruption: BaseException | None = None
+        observation = self._at_this_moment(seen)
+        while True:
+            try:
+                self._state, action = next_step(self._state, observation)
+                self._tell()
+                if isinstance(action, Finish):
+                    break
+                is_over = isinstance(action, StartOver)
+                if until is not None and not is_over and self._has_reached(until):
+                    return
+                observation = self._at_this_moment(self._do(action))
+            except Exception:
+                raise
+            except BaseException as error:
+                # An end from outside: by Dagster, the keyboard or the system.
+                if interruption is not None:
+                    raise
+                interruption = error
+                observation = self._at_this_moment(Interrupted())
+        self._end(action, interruption)
+
+    def _has_reached(self, phase: Phase) -> bool:
+        state = self._state
+        if state.ending is not None or not state.owns_a_job:
+            return False
+        return state.phase is phase or state.phase is Phase.READING_OUTCOME
+
+    def _end(self, finish: Finish, interruption: BaseException | None) -> None:
+        self._finish = finish
+        if finish.settlement is not None:
+            self.settle(finish.settlement)
+        if interruption is not None:
+            raise interruption
+        if finish.error is not None:
+            raise finish.error
+
+    def _forget(self) -> None:
+        self.budget.forget_watcher(f"{self.request.pipeline_id}/{self.request.key}")
+
+    def _tell(self) -> None:
+        for line in self._state.lines:
+            self.log.log(line.level, line.text)
+        state = self._state
+        if state.owns_a_job and state.job is not None:
+            self.on_job(state.job)
+
+    def _at_this_moment(self, seen: Observation) -> Observation:
+        watchers = 1
+        if self._state.phase in {Phase.RUNNING, Phase.BLOCKED, Phase.FINDING}:
+            watched = f"{self.request.pipeline_id}/{self.request.key}"
+            self.budget.register_watcher(watched)
+            watchers = self.budget.watchers()
+        return replace(
+            seen, now=self.clock.monotonic(), hevo_ms=self.hevo.hevo_now_ms(), watchers=watchers
+        )
+
+    # Actions
+
+    def _do(self, action: Action) -> Observation:
+        if isinstance(action, Wait):
+            self.clock.sleep(action.seconds)
+            return self._do(action.then)
+        assert not isinstance(action, Finish)
+        if isinstance(action, READS):
+            return self._read(action)
+        return self._act(action)
+
+    def _act(self, action: Effect) -> Observation:
+        state = self._state
+        if isinstance(action, WriteBaseline):
+            return self._write_baseline(action.beside)
+        if isinstance(action, LookForOthers):
+            return BaselineWritten(starting=self._another_starting(action.beside))
+        if isinstance(action, SendTrigger):
+            return self._trigger()
+        if isinstance(action, WithdrawTrigger):
+            self.ledger.withdraw_trigger(state.request_id, self.request)
+            return TriggerWithdrawn()
+        if isinstance(action, ClaimJob):
+            return self._claim(action)
+        if isinstance(action, StartOver):
+            job_id = None if state.job is None else state.job.job_id
+            self.ledger.settle(
+                state.request_id, self.request, job_id, Settlement.FAILED, is_recorded=False
+            )
+            return Began(self.ledger.new_request_id(), None)
+        assert isinstance(action, CancelJob)
+        return self._cancel(action.job_id)
+
+    def _read(self, action: Read) -> Observation:
+        seen = read(self._bounded(), self.request.pipeline_id, action)
+        if not isinstance(seen, JobsRead) or self._state.phase is not Phase.FINDING:
+            return seen
+        state, hevo_ms = self._state, self.hevo.hevo_now_ms()
+        unknown = [
+            job
+            for job in may_be_ours(state, seen.jobs, hevo_ms)
+            if job.job_id not in state.owned_by_others
+        ]
+        owned = self.ledger.owners(
+            state.request_id, self.request, (job.job_id for job in unknown)
+        )
+        contested: frozenset[str] = frozenset()
+        if unknown:
+            rivals = self.ledger.rivals(state.request_id, self.request)
+            contested = contested_jobs(unknown, rivals, hevo_ms)
+        return replace(seen, owned_by_others=frozenset(owned), contested=contested)
+
+    def _bounded(self) -> HevoApi:
+        """Hevo's API, bounded by the time that is left."""
+        state = self._state
+        until = state.deadline if state.ending is None else state.stop_by
+        if until is None or state.phase is Phase.READING_OUTCOME:
+            return self.hevo
+        return self.hevo.within(max(until - self.clock.monotonic(), 1.0))
+
+    def _write_baseline(self, beside: frozenset[str]) -> Observation:
+        state = self._state
+        assert state.baseline is not None
+        self.ledger.announce(state.request_id, self.request)
+        starting = self._another_starting(beside)
+        if starting is not None:
+            self.ledger.withdraw(state.request_id, self.request)
+            return BaselineWritten(starting=starting)
+        triggers = state.triggers + 1
+        self.ledger.write_baseline(state.request_id, self.request, state.baseline, triggers)
+        return BaselineWritten()
+
+    def _another_starting(self, beside: frozenset[str]) -> str | None:
+        """The request of another run that is starting a job, before ours."""
+        return self.ledger.another_starting(
+            self._state.request_id,
+            self.request,
+            hevo_ms=self.hevo.hevo_now_ms(),
+            may_appear_within=CERTAIN_SHARE * self.settings.job_discovery_timeout,
+            beside=beside,
+        )
+
+    def _may_be_anothers(self) -> bool:
+        """Whether a job that is to be adopted may be the result of another run's trigger."""
+        other = self.ledger.another_starting(
+            "",
+            self.request,
+            hevo_ms=self.hevo.hevo_now_ms(),
+            may_appear_within=LONGEST_PAST,
+            beside={self._state.request_id},
+        )
+        return other is not None
+
+    def _trigger(self) -> Observation:
+        error: HevoError | None = None
+        is_plain = False
+        try:
+            send_trigger(self.hevo, self.request)
+        except HevoError as caught:
+            error = caught
+            answer, is_plain = meaning_of(caught)
+        else:
+            answer = Answer.ACCEPTED
+        hevo_ms = self.hevo.hevo_now_ms()
+        self.ledger.write_answer(
+            self._state.request_id,
+            self.request,
+            answer,
+            hevo_ms=hevo_ms,
+            is_possible=answer.may_have_started_a_job,
+        )
+        return TriggerAnswered(answer, error, is_plain)
+
+    def _claim(self, action: ClaimJob) -> Observation:
+        # A job that another run may have triggered a moment ago is not a foreign one.
+        if action.is_adopted and self._may_be_anothers():
+            return ClaimAnswered(action.job_id, is_owner=False)
+        is_owner = self.ledger.claim(
+            self._state.request_id,
+            self.request,
+            action.job_id,
+            is_adopted=action.is_adopted,
+            may_be_cancelled=action.may_be_cancelled,
+            is_detached=self._is_detached,
+        )
+        return ClaimAnswered(action.job_id, is_owner)
+
+    def _cancel(self, job_id: str) -> Observation:
+        try:
+            self.hevo.within(CANCEL_PATIENCE).cancel_job(self.request.pipeline_id, job_id)
+        except HevoError as error:
+            return CancelAnswered(error)
+        return CancelAnswered()

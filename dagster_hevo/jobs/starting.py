@@ -1,0 +1,350 @@
+"""Until a trigger is answered: is the pipeline ready, is it free, which jobs does it have.
+
+Pure: part of `decide.py`. A foreign job is never overtaken: it is waited for, adopted, or a reason
+to fail, as ``if_job_running`` says.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from dagster_hevo.api.enums import JobStatus
+from dagster_hevo.api.errors import HevoConnectionError, HevoError, HevoRateLimitError
+from dagster_hevo.api.models import Job, Pipeline
+from dagster_hevo.jobs.failures import (
+    busy_error,
+    deferred_error,
+    job_text,
+    state_error,
+    timeout_error,
+)
+from dagster_hevo.jobs.finding import begin_finding
+from dagster_hevo.jobs.following import follow_claimed
+from dagster_hevo.jobs.job_list import running_job
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.polling import POLLS_BEFORE_VANISHED, begin_polling, poll, seen_again
+from dagster_hevo.jobs.records import Answer, Settlement
+from dagster_hevo.jobs.request import IfJobRunning
+from dagster_hevo.jobs.settings import as_text
+from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.steps import (
+    Action,
+    BaselineWritten,
+    Began,
+    ClaimAnswered,
+    ClaimJob,
+    Finish,
+    JobMissing,
+    JobRead,
+    JobsRead,
+    LookForOthers,
+    Observation,
+    PipelineRead,
+    ReadJob,
+    ReadJobs,
+    ReadPipeline,
+    SendTrigger,
+    TriggerAnswered,
+    TriggerWithdrawn,
+    Wait,
+    WriteBaseline,
+)
+
+FIRST_WAIT_SHARE = 0.25
+WAIT_GROWTH = 1.5
+MOST_REFUSALS = 100
+MOST_PLAIN_ERRORS = 2
+# Jobs appear in the list 5 to 15 seconds after they were made (hevo-api.md): a share of
+# job_discovery_timeout, so that whoever scales one scales both.
+LISTING_SHARE = 1 / 3
+OTHERS_WAIT = 2.0
+# How long another run's job is waited for before we trigger, in job_discovery_timeouts: longer than
+# that run takes to learn whether a job came of its trigger.
+OTHERS_PATIENCE = 8
+
+Step = tuple[State, Action]
+
+
+def begin(state: State, began: Began) -> Step:
+    """Begin a request, or resume the one of an earlier attempt."""
+    timeout = state.settings.poll_timeout
+    deadline = None if timeout is None else began.now + timeout
+    state = State(
+        state.request,
+        state.settings,
+        state.index,
+        request_id=began.request_id,
+        deadline=state.deadline if state.deadline is not None else deadline,
+        has_answered=state.has_answered,
+        is_scheduled=state.is_scheduled,
+    )
+    earlier = began.earlier
+    if earlier is None:
+        return state.but(phase=Phase.READY), ReadPipeline()
+    state = state.but(
+        earlier_request=replace(state.request, object_ids=earlier.object_ids),
+        baseline=earlier.baseline,
+        triggers=earlier.triggers,
+        answer=earlier.answer,
+        is_possible=earlier.may_have_started_a_job,
+        is_adopted=earlier.is_adopted,
+        may_be_cancelled=earlier.may_be_cancelled,
+        is_wider=earlier.object_ids != state.request.object_ids,
+    )
+    if earlier.job_id is not None:
+        is_recorded = earlier.settlement is Settlement.RECORDED
+        state = state.saying(
+            f"Resuming job {earlier.job_id} of pipeline {state.request.pipeline_id}, which an "
+            f"earlier attempt triggered (run {earlier.run_id})."
+        )
+        state = state.but(
+            phase=Phase.RUNNING,
+            is_resumed=True,
+            recorded_by=earlier.run_id if is_recorded else None,
+        )
+        return state, ReadJob(earlier.job_id)
+    if not earlier.may_have_started_a_job or earlier.baseline is None:
+        return state.but(phase=Phase.READY), ReadPipeline()
+    state = state.but(is_resumed=True).saying(
+        f"An earlier attempt may have triggered this request ({state.request}), and saw no job. "
+        "Looking for it before anything is triggered."
+    )
+    triggered_ms = earlier.answered_ms or earlier.baseline.hevo_ms
+    # How long ago that was, Hevo's clock tells: known once it has answered something.
+    return state.but(phase=Phase.RESUMING, triggered_ms=triggered_ms), ReadPipeline()
+
+
+def after_resume_read(state: State, seen: Observation) -> Step:
+    """Hevo has answered: look for the job that an earlier attempt may have triggered."""
+    assert isinstance(seen, PipelineRead)
+    triggered_at, triggered_ms = seen.now, state.triggered_ms
+    if seen.hevo_ms is None:
+        triggered_ms = None
+    if triggered_ms is not None and seen.hevo_ms is not None:
+        triggered_at -= max((seen.hevo_ms - triggered_ms) / 1000, 0.0)
+    state = state.but(is_scheduled=_is_scheduled(seen.pipeline))
+    return begin_finding(
+        state, triggered_at, triggered_ms=triggered_ms, is_resumed=True, now=seen.now
+    )
+
+
+# Ready
+
+
+def after_ready_read(state: State, seen: Observation) -> Step:
+    """The pipeline, then its jobs, were read; or a trigger without effect was withdrawn."""
+    if isinstance(seen, TriggerWithdrawn):
+        return state, ReadPipeline()
+    if isinstance(seen, PipelineRead):
+        return _after_pipeline(state, seen.pipeline)
+    assert isinstance(seen, JobsRead)
+    running = running_job(seen.jobs)
+    if running is not None:
+        return _meet_foreign_job(state, running, seen)
+    baseline = Baseline.of(seen.jobs, seen.hevo_ms, is_complete=seen.is_complete)
+    history = begin_polling(state, None, seen.jobs).history
+    state = state.but(phase=Phase.TRIGGERING, baseline=baseline, history=history, job=None)
+    return state, WriteBaseline(state.given_up)
+
+
+def _is_scheduled(pipeline: Pipeline) -> bool:
+    schedule = pipeline.schedule
+    return schedule is None or schedule.sync_type != "ON_DEMAND"
+
+
+def _after_pipeline(state: State, pipeline: Pipeline) -> Step:
+    state = state.but(is_scheduled=_is_scheduled(pipeline))
+    if pipeline.status.accepts_triggers:
+        return state, ReadJobs()
+    if not pipeline.status.becomes_triggerable:
+        return state.but(phase=Phase.ENDED), Finish(error=state_error(pipeline))
+    if state.told != (pipeline.status,):
+        state = state.but(told=(pipeline.status,)).saying(
+            f"Pipeline {pipeline.id} is {pipeline.status}; waiting until it is ready."
+        )
+    return state, Wait(state.settings.poll_interval, ReadPipeline())
+
+
+def after_baseline(state: State, written: BaselineWritten) -> Step:
+    """The baseline is in the ledger: trigger, unless another run was there first.
+
+    Two runs that trigger one pipeline at once could not tell their jobs apart.
+    """
+    now, other = written.now, written.starting
+    if other is None:
+        if state.waiting_for is not None:
+            # The other run's job has come since: this baseline is too old.
+            return state.but(phase=Phase.READY, waiting_for=None), ReadPipeline()
+        return _trigger(state)
+    if state.deadline is not None and now >= state.deadline:
+        error = timeout_error(state.request, "waiting for another run's trigger")
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    if other != state.waiting_for:
+        state = state.but(waiting_for=other, waiting_since=now).saying(
+            f"Another run is triggering pipeline {state.request.pipeline_id} (request {other}); "
+            "waiting for its job to appear."
+        )
+    waited = now - state.waiting_since
+    if waited >= OTHERS_PATIENCE * state.settings.job_discovery_timeout:
+        given_up = state.given_up | {other}
+        state = state.but(phase=Phase.READY, waiting_for=None, given_up=given_up)
+        return state, ReadPipeline()
+    return state, Wait(max(OTHERS_WAIT, waited / 4), LookForOthers(state.given_up))
+
+
+def _trigger(state: State) -> Step:
+    # Until Hevo has answered, a job may come of it: also if this process dies.
+    return state.but(
+        is_possible=True,
+        answer=Answer.LOST,
+        triggers=state.triggers + 1,
+        earlier_request=None,
+        is_resumed=False,
+    ), SendTrigger()
+
+
+def after_trigger(state: State, answered: TriggerAnswered) -> Step:
+    """Hevo answered the trigger, or did not."""
+    request, error = state.request, answered.error
+    state = state.but(answer=answered.answer, triggered_at=answered.now, last_error=error)
+    if answered.answer is Answer.ACCEPTED:
+        state = state.but(refusals=0, plain_errors=0).saying(f"Triggered: {request}.")
+        return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
+    if answered.answer is not Answer.REFUSED:
+        state = state.saying(
+            f"Triggered ({request}), and the answer does not tell whether Hevo accepted: {error} "
+            "The job list will tell.",
+            logging.WARNING,
+        )
+        return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
+    state = state.but(is_possible=False)
+    if error is not None and not error.can_retry and not answered.is_plain_error:
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    if isinstance(error, HevoRateLimitError | HevoConnectionError):
+        return _after_unread_trigger(state, error)
+    state = state.but(
+        phase=Phase.REFUSED,
+        refusals=state.refusals + 1,
+        refused_at=answered.now,
+        plain_errors=state.plain_errors + answered.is_plain_error,
+        interval=state.settings.poll_interval
+        if answered.is_plain_error
+        else state.settings.poll_interval * FIRST_WAIT_SHARE,
+    ).saying(f"Hevo refused the trigger ({request}): {error}")
+    if state.refusals >= MOST_REFUSALS or state.plain_errors >= MOST_PLAIN_ERRORS:
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    return state, ReadPipeline() if answered.is_plain_error else ReadJobs()
+
+
+def _after_unread_trigger(state: State, error: HevoError) -> Step:
+    """The request budget or the connection stopped the trigger: that says nothing of a job."""
+    state = state.but(phase=Phase.READY, refusals=state.refusals + 1)
+    if state.refusals >= MOST_REFUSALS:
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    stated = error.retry_after if isinstance(error, HevoRateLimitError) else None
+    pause = max(state.settings.poll_interval, stated or 0.0)
+    state = state.saying(
+        f"The trigger did not reach Hevo ({state.request}); triggering again in {as_text(pause)}: "
+        f"{error}"
+    )
+    return state, Wait(pause, ReadPipeline())
+
+
+# Refused
+
+
+def after_refusal_read(state: State, seen: Observation) -> Step:
+    """Hevo refused: find the job that keeps the pipeline busy.
+
+    It may not be listed yet. A job that has come since the baseline and has ended already was it.
+    """
+    if isinstance(seen, PipelineRead):
+        status = seen.pipeline.status
+        if status.becomes_triggerable:
+            return _after_pipeline(state.but(phase=Phase.READY, plain_errors=0), seen.pipeline)
+        if not status.accepts_triggers:
+            return state.but(phase=Phase.ENDED), Finish(error=state_error(seen.pipeline))
+        if state.plain_errors == 0:
+            error = busy_error(state.request, "a job that its list does not show yet")
+            return state.but(phase=Phase.ENDED), Finish(error=error)
+        return state, ReadJobs()
+    assert isinstance(seen, JobsRead)
+    is_plain = state.plain_errors > 0
+    patience = state.settings.job_discovery_timeout * (LISTING_SHARE if is_plain else 1)
+    is_last = seen.now >= state.refused_at + patience
+    running = running_job(seen.jobs, also_unknown=is_last and not is_plain)
+    if running is not None:
+        return _meet_foreign_job(state.but(plain_errors=0), running, seen)
+    known = state.baseline.job_ids if state.baseline is not None else frozenset[str]()
+    newest = state.baseline.newest_ms if state.baseline is not None else None
+    has_ended = any(
+        job.job_id not in known and job.is_terminal and (job.created_ts or 0) > (newest or 0)
+        for job in seen.jobs
+    )
+    if has_ended and not is_plain:
+        return state.but(phase=Phase.READY), ReadPipeline()
+    if not is_last:
+        wait = min(state.interval, state.refused_at + patience - seen.now)
+        interval = min(state.interval * WAIT_GROWTH, state.settings.poll_interval)
+        return state.but(interval=interval), Wait(max(wait, 0.0), ReadJobs())
+    if state.settings.if_job_running is IfJobRunning.FAIL and not is_plain:
+        # The pipeline's status may be what Hevo refused for.
+        return state, ReadPipeline()
+    return state.but(phase=Phase.READY), ReadPipeline()
+
+
+# A foreign job
+
+
+def _meet_foreign_job(state: State, job: Job, seen: JobsRead) -> Step:
+    """Do with a foreign job what ``if_job_running`` says."""
+    setting = state.settings.if_job_running
+    pipeline = state.request.pipeline_id
+    if setting is IfJobRunning.FAIL:
+        error = busy_error(state.request, f"job {job_text(job)}")
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    state = begin_polling(state.but(phase=Phase.BLOCKED), job, seen.jobs, now=seen.now)
+    if setting is IfJobRunning.ADOPT and job.status is not JobStatus.CANCELLING:
+        state = state.saying(
+            f"Pipeline {pipeline} is busy with foreign job {job_text(job)}. Adopting it: its end "
+            "counts for this request, for the objects that are in it."
+        )
+        return state, ClaimJob(job.job_id, is_adopted=True)
+    state = state.saying(
+        f"Pipeline {pipeline} is busy with foreign job {job_text(job)}. Waiting for its end "
+        "before triggering."
+    )
+    return poll(state, seen)
+
+
+def after_block_read(state: State, seen: Observation) -> Step:
+    """A foreign job was polled; when it has ended, the pipeline is free."""
+    job = state.job
+    assert job is not None
+    if isinstance(seen, ClaimAnswered):
+        if seen.is_owner:
+            return follow_claimed(state.but(is_adopted=True, may_be_cancelled=False), seen)
+        state = state.saying(
+            f"Foreign job {job.job_id} belongs to another request of this Dagster instance. "
+            "Waiting for its end instead of adopting it."
+        )
+        return poll(state, seen)
+    if isinstance(seen, JobMissing):
+        missing = state.missing + 1
+        if missing >= POLLS_BEFORE_VANISHED:
+            return _unblocked(state)
+        return state.but(missing=missing), Wait(state.settings.poll_interval, ReadJob(job.job_id))
+    assert isinstance(seen, JobRead)
+    state = seen_again(state, seen)
+    if seen.job.is_terminal:
+        return _unblocked(state)
+    since = state.deferred_since
+    if since is not None and seen.now - since >= state.settings.deferred_timeout:
+        error = deferred_error(state.request, seen.job, seen.now - since)
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    return poll(state, seen)
+
+
+def _unblocked(state: State) -> Step:
+    return state.but(phase=Phase.READY, job=None, told=()), ReadPipeline()

@@ -1,0 +1,264 @@
+"""What is known of a request so far, as one frozen value.
+
+`decide.py` turns it and an observation into the next state and an action (`steps.py`); `runner.py`
+carries the actions out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from dagster_hevo.api.errors import HevoError
+from dagster_hevo.api.models import Job, JobObject
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.objects import ObjectIndex
+from dagster_hevo.jobs.records import Answer
+from dagster_hevo.jobs.request import SyncRequest
+from dagster_hevo.jobs.schedule import History
+from dagster_hevo.jobs.settings import JobSettings
+from dagster_hevo.jobs.steps import Finish, Read
+
+
+class Phase(Enum):
+    """Where a request is.
+
+    ``RESUMING``: an earlier attempt is read. ``READY``: the pipeline and its jobs are read before a
+    trigger. ``REFUSED``: Hevo refused, and the reason is looked for. ``BLOCKED``: a foreign job is
+    waited for. ``TRIGGERING``: from the baseline to the answer. ``FINDING``: our job is looked for.
+    ``RUNNING``: it is polled. ``READING_OUTCOME``: its objects are read. ``ENDED``.
+    """
+
+    RESUMING = "resuming"
+    READY = "ready"
+    REFUSED = "refused"
+    BLOCKED = "blocked"
+    TRIGGERING = "triggering"
+    FINDING = "finding"
+    RUNNING = "running"
+    READING_OUTCOME = "reading outcome"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was read of the objects of a job that may be ours.
+
+    Attributes:
+        object_ids: The objects that it has listed so far.
+        reads: How often they were read.
+        is_list_complete: Whether the last list was as long as the job's own counts say.
+        ended_at: When the job was first seen ended, on the runner's clock.
+        next_read: When they are worth reading again.
+        unclear_ids: Objects that it may have listed: its words for them mean several.
+    """
+
+    object_ids: frozenset[str] = frozenset()
+    reads: int = 0
+    is_list_complete: bool = False
+    ended_at: float | None = None
+    next_read: float = 0.0
+    unclear_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """When a job was listed.
+
+    Attributes:
+        lists_without: How many complete reads since the trigger did not have it before.
+        seen_at: When it first was, on the runner's clock.
+        last_read: The last read that had it.
+        late_lists: How many reads did not have it when ours would have been listed for certain.
+    """
+
+    lists_without: int = 0
+    seen_at: float = 0.0
+    last_read: int = 0
+    late_lists: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line for the log."""
+
+    text: str
+    level: int = logging.INFO
+
+
+@dataclass(frozen=True)
+class State:
+    """All that influences what is done next.
+
+    Attributes:
+        request: What is requested.
+        settings: The bounds.
+        index: The pipeline's objects.
+        request_id: What names the request in the ledger.
+        phase: Where the request is.
+        deadline: When to give up, on the runner's clock; None for never.
+        lines: What to tell people after this step.
+
+        has_answered: Whether Hevo has ever answered: settings and keys are right then, and a read
+            that fails is worth patience.
+        reading: The read that is under way or failed last.
+        out_since: Since when Hevo's API gives no usable answer.
+        out_told_at: When that was last told.
+        is_scheduled: Whether Hevo runs the pipeline on a schedule of its own, or may.
+
+        earlier_request: What an earlier attempt triggered, which may be more than is wanted now.
+        baseline: The jobs before the trigger.
+        waiting_for: The request of another run that is starting a job, while it is waited for.
+        waiting_since: Since when.
+        given_up: Such requests that were waited for as long as that is worth.
+        triggers: How many triggers were sent.
+        answer: What is known of the last one.
+        is_possible: Whether a job may come of the triggers.
+        triggered_at: When the last one was answered, on the runner's clock.
+        triggered_ms: The same by Hevo's clock.
+        until_ms: The latest moment at which it can have made a job, by Hevo's clock.
+        last_error: What Hevo said last to a trigger.
+        refusals: How often it refused in a row.
+        refused_at: When it did last.
+        plain_errors: How often it did in words that do not speak of a running job.
+
+        find_until: When our job must have appeared, on the runner's clock.
+        certain_at: When it is certain that no job came of the trigger, if none has appeared.
+        interval: Seconds to the next read of the job list.
+        list_reads: Reads of the job list since the trigger.
+        first_seen: For each job: when it was first listed.
+        late_lists: Reads of the job list after ``certain_at``.
+        listed: The jobs of the last read that may be ours.
+        to_examine: Those whose objects are to be read in this round.
+        examined: What was read of their objects.
+        owned_by_others: Jobs that other requests own.
+        contested: Jobs that may have come of the trigger of another request, sent after ours.
+        is_full_read: Whether the last read of the list reached its end.
+        blocker: A foreign job that was running when we triggered, so that Hevo may have ignored us.
+        is_pipeline_checked: Whether the pipeline was read since, and is ready.
+        is_restarting: Whether it was restarting then.
+        sure_until_ms: Where it was seen restarting so late that another's trigger may be the cause:
+            what is made later than this, by Hevo's clock, may be another's too.
+        is_trigger_timed: Whether it is known when the trigger was sent.
+
+        job: Our job, or the foreign one that is waited for, as last seen.
+        is_adopted: Whether our job is a foreign one.
+        may_be_cancelled: Whether our job may be cancelled.
+        is_wider: Whether the earlier attempt requested more objects than this one.
+        is_resumed: Whether an earlier attempt triggered it.
+        recorded_by: The run that has recorded its outcome already.
+        history: How long earlier jobs of its kind took.
+        polls: How often it was polled.
+        job_began: When it began, on the runner's clock, by its own words.
+        missing: How many polls in a row did not know it.
+        deferred_since: Since when it is DEFERRED.
+        told: What was last told of it.
+        told_at: When.
+        is_told_unknown: Whether it was told that its status is not known.
+
+        outcome_reads: How often its objects were read after its end.
+        outcome_since: Since when.
+        objects: The longest list of them.
+        active_now: The objects that the pipeline replicates now, where that had to be known.
+
+        ending: While an interrupted or timed out attempt cancels its job: how it then ends.
+        stop_by: Until when it looks for the job that it is to cancel.
+    """
+
+    request: SyncRequest
+    settings: JobSettings
+    index: ObjectIndex
+    request_id: str = ""
+    phase: Phase = Phase.RESUMING
+    deadline: float | None = None
+    lines: tuple[Line, ...] = ()
+
+    has_answered: bool = False
+    reading: Read | None = None
+    out_since: float | None = None
+    out_told_at: float | None = None
+    is_scheduled: bool = True
+
+    earlier_request: SyncRequest | None = None
+    baseline: Baseline | None = None
+    waiting_for: str | None = None
+    waiting_since: float = 0.0
+    given_up: frozenset[str] = frozenset()
+    triggers: int = 0
+    answer: Answer | None = None
+    is_possible: bool = False
+    triggered_at: float = 0.0
+    triggered_ms: int | None = None
+    until_ms: int | None = None
+    last_error: HevoError | None = None
+    refusals: int = 0
+    refused_at: float = 0.0
+    plain_errors: int = 0
+
+    find_until: float = 0.0
+    certain_at: float = 0.0
+    interval: float = 0.0
+    list_reads: int = 0
+    first_seen: Mapping[str, Sighting] = field(default_factory=dict[str, Sighting])
+    late_lists: int = 0
+    listed: tuple[Job, ...] = ()
+    to_examine: tuple[str, ...] = ()
+    examined: Mapping[str, Examination] = field(default_factory=dict[str, Examination])
+    owned_by_others: frozenset[str] = frozenset()
+    contested: frozenset[str] = frozenset()
+    is_full_read: bool = False
+    blocker: Job | None = None
+    is_pipeline_checked: bool = False
+    is_restarting: bool = False
+    sure_until_ms: int | None = None
+    is_trigger_timed: bool = True
+
+    job: Job | None = None
+    is_adopted: bool = False
+    may_be_cancelled: bool = False
+    is_wider: bool = False
+    is_resumed: bool = False
+    recorded_by: str | None = None
+    history: History = field(default_factory=History)
+    polls: int = 0
+    job_began: float = 0.0
+    missing: int = 0
+    deferred_since: float | None = None
+    told: tuple[object, ...] = ()
+    told_at: float = 0.0
+    is_told_unknown: bool = False
+
+    outcome_reads: int = 0
+    outcome_since: float = 0.0
+    objects: tuple[JobObject, ...] = ()
+    active_now: frozenset[str] | None = None
+
+    ending: Finish | None = None
+    stop_by: float = 0.0
+
+    def but(self, **changes: Any) -> State:
+        """The same with some facts changed.
+
+        Like ``dataclasses.replace``, which takes ten times as long for so many facts.
+        """
+        assert changes.keys() <= self.__dict__.keys(), changes.keys() - self.__dict__.keys()
+        changed = object.__new__(State)
+        changed.__dict__.update(self.__dict__, **changes)
+        return changed
+
+    def saying(self, text: str, level: int = logging.INFO) -> State:
+        """The same with one more line to tell."""
+        return self.but(lines=(*self.lines, Line(text, level)))
+
+    @property
+    def triggered_request(self) -> SyncRequest:
+        """The request whose job is looked for and read."""
+        return self.earlier_request or self.request
+
+    @property
+    def owns_a_job(self) -> bool:
+        """Whether ``job`` is our job."""
+        return self.job is not None and self.phase in {Phase.RUNNING, Phase.READING_OUTCOME}

@@ -1,0 +1,151 @@
+"""How the ledger's lists are written and read: over a store in memory."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagster_hevo.jobs.ledger import (
+    Ledger,
+    MemoryStore,
+    PipelineLedger,
+    RequestPointer,
+    append_record,
+    read_records,
+)
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.records import Record, RecordKind, Settlement
+from dagster_hevo.jobs.request import make_request
+
+FEW = settings(max_examples=60, deadline=None)
+REQUEST = make_request(1, ["a"], ["a", "b"])
+
+
+def long_record(request_id: str, length: int) -> Record:
+    return Record(RecordKind.BASELINE, request_id, content={"jobs": ["x" * length]})
+
+
+@pytest.mark.parametrize("length", [0, 700, 801, 5000])
+def test_a_record_of_any_length_comes_back(length):
+    store = MemoryStore()
+    record = long_record("r", length)
+    append_record(store, "list", "uid", record.to_text())
+    assert read_records(store, "list") == (record,)
+    assert all(len(entry) < 1000 for entry in store.read("list"))
+
+
+def test_a_record_of_which_a_part_is_missing_is_left_out():
+    store = MemoryStore()
+    append_record(store, "list", "one", long_record("r", 3000).to_text())
+    append_record(store, "list", "two", long_record("s", 0).to_text())
+    store.remove("list", store.read("list")[-2])
+    assert read_records(store, "list") == (long_record("s", 0),)
+
+
+@FEW
+@given(st.randoms(use_true_random=False))
+def test_records_whose_parts_are_mixed_come_back(random):
+    parts = {}
+    for uid in ("one", "two", "three"):
+        store = MemoryStore()
+        append_record(store, "list", uid, long_record(uid, 2500).to_text())
+        parts[uid] = list(store.read("list"))
+    mixed = MemoryStore()
+    while any(parts.values()):
+        uid = random.choice([uid for uid, left in parts.items() if left])
+        mixed.append("list", [parts[uid].pop(0)])
+    found = {record.request_id for record in read_records(mixed, "list")}
+    assert found == {"one", "two", "three"}
+
+
+def test_entries_of_another_version_are_left_out():
+    store = MemoryStore()
+    store.append("list", ["no record", "uid.0.1|{}", "|", "uid.0.x|7"])
+    assert read_records(store, "list") == ()
+
+
+@pytest.mark.parametrize("job_id", [None, "job"])
+def test_a_pointer_comes_back_as_it_was_written(job_id):
+    pointer = RequestPointer("r", "run", "root", 'step|with "odd" [marks]', job_id)
+    assert RequestPointer.from_text(pointer.to_text()) == pointer
+
+
+@pytest.mark.parametrize("text", ["", "r", "r|", "r|[]", "r|7", "r|{}"])
+def test_a_text_that_is_no_pointer_is_none(text):
+    assert RequestPointer.from_text(text) is None
+
+
+# Claims
+
+
+def test_the_first_request_that_claims_a_job_owns_it():
+    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    assert ledger.claim("job", "first")
+    assert not ledger.claim("job", "second")
+    assert ledger.claim("job", "first")
+    assert ledger.owner_of("job") == "first"
+
+
+def test_a_job_that_is_recorded_keeps_its_owner():
+    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger.mark_for_sensor("job", "sensor")
+    ledger.claim("job", "first")
+    ledger.mark_settled("job", "first")
+    assert ledger.owner_of("job") == "first"
+    assert ledger.is_settled("job")
+    assert ledger.is_for_sensor("job")
+
+
+def test_jobs_of_other_accounts_and_pipelines_are_other_jobs():
+    store = MemoryStore()
+    places = [("account", 1), ("account", 2), ("another", 1)]
+    for account, pipeline_id in places:
+        assert PipelineLedger(store, account, pipeline_id).claim("job", f"{account}{pipeline_id}")
+
+
+# Requests
+
+
+def a_ledger(store: MemoryStore, run: str = "run", **given) -> Ledger:
+    return Ledger(store, run_id=run, step_key="step", **given)
+
+
+def begin(ledger: Ledger, request=REQUEST) -> str:
+    request_id = ledger.new_request_id()
+    ledger.write_baseline(request_id, request, Baseline(frozenset()), 1)
+    return request_id
+
+
+def test_a_request_that_is_open_is_resumed():
+    store = MemoryStore()
+    request_id = begin(a_ledger(store))
+    found = a_ledger(store, "second", root_run_id="run").resume(REQUEST)
+    assert found is not None
+    assert found.request_id == request_id
+
+
+@pytest.mark.parametrize("how", [Settlement.FAILED, Settlement.OBSERVED])
+def test_a_request_that_was_settled_otherwise_is_not_resumed(how):
+    store = MemoryStore()
+    ledger = a_ledger(store)
+    ledger.settle(begin(ledger), REQUEST, None, how)
+    assert a_ledger(store, "second", root_run_id="run").resume(REQUEST) is None
+
+
+def test_a_request_of_another_step_or_root_run_is_not_resumed():
+    store = MemoryStore()
+    begin(a_ledger(store))
+    assert a_ledger(store, "second").resume(REQUEST) is None
+    other = Ledger(store, run_id="second", root_run_id="run", step_key="another")
+    assert other.resume(REQUEST) is None
+
+
+def test_the_newest_of_several_open_requests_is_resumed():
+    store = MemoryStore()
+    ledger = a_ledger(store)
+    begin(ledger)
+    newest = begin(ledger)
+    found = a_ledger(store, "second", root_run_id="run").resume(REQUEST)
+    assert found is not None
+    assert found.request_id == newest

@@ -1,0 +1,328 @@
+"""What must hold at the end of a history, by the model's truth.
+
+How requests are counted: a materialization is one run and all that re-executes it, until a step of
+them has succeeded, the job sensor has recorded its job, or its job has ended without loading. What
+follows then is a new materialization. So is a run that re-executes another one whose request a
+third run is still busy with.
+
+Named cases are what nobody can tell apart from outside. They are counted, and nothing else is
+forgiven:
+
+- ``case: twin``: somebody else's job, of the kind and objects requested, made between our baseline
+  (within the tolerance between two clocks) and the end of the time in which our job may appear,
+  while no job came of our trigger, which Hevo accepted or whose answer was lost.
+- ``case: twin beside ours``: the same, where Hevo started our job too.
+- ``case: the own job of a request with a twin``: that request does not claim it, the next one may.
+- ``case: twin cancelled``: the request was terminated, and its twin cancelled.
+- ``case: loaded twice, after a twin``: the twin did not load, so that a retry started over, and our
+  own job loaded all the same.
+- ``case: loaded twice, the first job vanished``: Hevo knows nothing any more of the first job.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from dagster_hevo.jobs.ledger import MemoryStore
+from dagster_hevo.jobs.pipeline_ledger import PipelineLedger, read_records, records_list
+from dagster_hevo.jobs.records import EarlierRequest, requests_in
+from simulation.dagster_world import Run
+from simulation.model import ModelJob, Trigger
+from simulation.runs import ACCOUNT, STEP, Attempt
+from simulation.server import PIPELINE
+
+if TYPE_CHECKING:
+    from simulation.play import Game
+
+TOLERANCE = 62.0
+SENSOR_PREFIX = "sensor:"
+
+
+@dataclass
+class Verdict:
+    """What the check found.
+
+    Attributes:
+        violations: What must not happen.
+        cases: How often each named case occurred.
+    """
+
+    violations: list[str] = field(default_factory=list[str])
+    cases: Counter[str] = field(default_factory=Counter[str])
+
+
+def check(game: Game) -> Verdict:
+    """Hold a history against all invariants."""
+    checker = _Checker(game)
+    checker.nothing_broke()
+    checker.claims_are_right()
+    checker.one_job_per_request()
+    checker.one_load_per_materialization()
+    checker.fresh_means_loaded()
+    checker.recorded_once()
+    checker.only_own_jobs_are_cancelled()
+    checker.everything_ended()
+    return checker.verdict
+
+
+class _Checker:
+    def __init__(self, game: Game) -> None:
+        self.verdict = Verdict()
+        self._game = game
+        self._instance = game.instance
+        self._server = game.server
+        self._jobs = {job.job_id: job for job in game.server.jobs}
+        self._job_of = {
+            job.trigger.number: job for job in game.server.jobs if job.trigger is not None
+        }
+        self._store = _Reader(game.instance.lists)
+        self._ledger = PipelineLedger(self._store, ACCOUNT, PIPELINE)
+        self._holders: dict[str, set[str]] = {}
+        self._requests = self._read_requests()
+        self._twins: set[str] = set()
+        self._misled: set[str] = set()
+
+    def _violated(self, text: str) -> None:
+        self.verdict.violations.append(text)
+
+    def _read_requests(self) -> dict[str, EarlierRequest]:
+        found: dict[str, EarlierRequest] = {}
+        for root in {run.root for run in self._instance.runs.values()}:
+            records = read_records(self._store, records_list(root, STEP))
+            for record in records:
+                self._holders.setdefault(record.request_id, set()).add(record.run_id)
+            for request in requests_in(records):
+                found[request.request_id] = request
+        return found
+
+    # Invariants
+
+    def nothing_broke(self) -> None:
+        """Nothing but HevoError leaves the runner, and every process ends."""
+        for error in self._game.world.errors:
+            self._violated(f"broke: {type(error).__name__}: {error}")
+
+    def one_job_per_request(self) -> None:
+        """No request starts a second job, unless the first did not load."""
+        first: dict[str, ModelJob] = {}
+        for trigger in self._server.triggers:
+            job = self._job_of.get(trigger.number)
+            if job is None:
+                continue
+            earlier = first.get(trigger.request_id)
+            if earlier is not None and earlier.has_loaded and not self._is_named(trigger, earlier):
+                self._violated(
+                    f"request {trigger.request_id} started {earlier.job_id} and {job.job_id}"
+                )
+            first[trigger.request_id] = job
+
+    def one_load_per_materialization(self) -> None:
+        """A materialization loads once, over all its attempts."""
+        sent = [item for item in self._server.triggers if item.number in self._job_of]
+        for n, later in enumerate(sent):
+            for earlier in sent[:n]:
+                if earlier.root != later.root or earlier.request_id == later.request_id:
+                    continue
+                if not self._covers(earlier, later):
+                    continue
+                job = self._job_of[earlier.number]
+                if not job.has_loaded or self._is_closed(earlier, later, job):
+                    continue
+                if not self._is_named(earlier, job):
+                    self._violated(
+                        f"materialization {later.root} loaded by {job.job_id} "
+                        f"({earlier.request_id}) and again triggered "
+                        f"{self._job_of[later.number].job_id} ({later.request_id})"
+                    )
+
+    def _is_named(self, trigger: Trigger, job: ModelJob) -> bool:
+        """Whether a second load is a named case; count it."""
+        if job.vanishes_at < inf:
+            self.verdict.cases["case: loaded twice, the first job vanished"] += 1
+            return True
+        if trigger.request_id in self._misled:
+            self.verdict.cases["case: loaded twice, after a twin"] += 1
+            return True
+        return False
+
+    def _covers(self, earlier: Trigger, later: Trigger) -> bool:
+        if (earlier.kind == "sync") != (later.kind == "sync"):
+            return False
+        if earlier.object_ids is None or later.object_ids is None:
+            return earlier.object_ids is None
+        return earlier.object_ids >= later.object_ids
+
+    def _is_closed(self, earlier: Trigger, later: Trigger, job: ModelJob) -> bool:
+        """Whether the later trigger may load again what the earlier one has loaded."""
+        # A request may be begun by one run, and carried on by a later one.
+        beginner, decided_at = self._instance.begun[later.request_id]
+        for run_id in self._holders.get(earlier.request_id, set()):
+            run = self._instance.runs[run_id]
+            if run.succeeded_at is not None and run.succeeded_at <= later.sent_at:
+                return True
+            if run_id != beginner and self._is_beside(run, beginner, decided_at):
+                return True
+        recorded = self._instance.fully_recorded.get(job.job_id, [])
+        return any(who == "sensor" and moment <= later.sent_at for who, moment in recorded)
+
+    def _is_beside(self, holder: Run, beginner: str, decided_at: float) -> bool:
+        """Whether a run held a request when another one decided whether to resume it."""
+        ended = inf if holder.ended_at is None else holder.ended_at
+        began = (
+            item.began
+            for item in self._game.attempts
+            if item.run_id == beginner and item.began <= decided_at
+        )
+        return self._first_attempt(holder.run_id) <= decided_at and ended > max(began)
+
+    def _first_attempt(self, run_id: str) -> float:
+        began = (item.began for item in self._game.attempts if item.run_id == run_id)
+        return min(began, default=inf)
+
+    def fresh_means_loaded(self) -> None:
+        """What is recorded as materialized was loaded, by that very job."""
+        for load in self._instance.loads:
+            if not self._jobs[load.job_id].loaded(load.object_id):
+                self._violated(
+                    f"{load.by} recorded {load.object_id} of {load.job_id}, which did not load it"
+                )
+
+    def recorded_once(self) -> None:
+        """A load is recorded at most once, and, with the sensor on, at least once."""
+        loads = Counter((load.job_id, load.object_id) for load in self._instance.loads)
+        for (job_id, object_id), times in loads.items():
+            if times > 1:
+                self._violated(f"{object_id} of {job_id} was recorded {times} times")
+        sensor = self._game.sensor
+        if sensor is None or self._game.sensor_died_at is not None:
+            return
+        for job in self._server.jobs:
+            is_old = job.origin == "old" or job.ends < sensor.begins_at
+            if is_old or not job.has_loaded or job.odd_status or job.vanishes_at < 1e9:
+                continue
+            if job.job_id not in self._instance.fully_recorded:
+                self._violated(f"{job.job_id} was never recorded")
+
+    def claims_are_right(self) -> None:
+        """A request owns the job that it started, or one that it adopted."""
+        place = f"job/{ACCOUNT}/{PIPELINE}/"
+        for name in self._instance.lists:
+            if not name.startswith(place):
+                continue
+            job = self._jobs[name.removeprefix(place)]
+            owner = self._ledger.owner_of(job.job_id) or ""
+            request = self._requests.get(owner)
+            if request is None or request.is_adopted:
+                continue
+            if request.job_id != job.job_id:
+                continue  # Its process died before it wrote down what it had claimed, and why.
+            triggers = [item for item in self._server.triggers if item.request_id == owner]
+            if job.trigger is None or job.trigger.request_id != owner:
+                case = self._case_of(job, request, triggers)
+                if case is None:
+                    self._violated(
+                        f"{owner} claimed {job.job_id}, which "
+                        f"{job.trigger.request_id if job.trigger else job.origin} started "
+                        f"({_brief(job)}; {'; '.join(map(_sent, triggers))})"
+                    )
+                else:
+                    self._twins.add(job.job_id)
+                    self._misled.add(owner)
+                    self.verdict.cases[case] += 1
+
+    def _unsent(self, request: EarlierRequest) -> Trigger | None:
+        """The trigger that a process was about to send when it died, as a re-execution sees it."""
+        moment = self._instance.baselines.get(request.request_id)
+        if moment is None:
+            return None
+        kind = "sync" if request.action == "SYNC_NOW" else "objects"
+        if request.object_ids is None and kind == "objects":
+            kind = "pipeline"
+        return Trigger(
+            -1, "", "", request.request_id, request.object_ids, kind, moment, moment, said="unsent"
+        )
+
+    def _case_of(
+        self, job: ModelJob, request: EarlierRequest, triggers: list[Trigger]
+    ) -> str | None:
+        """The named case in which a request claims somebody else's job."""
+        unsent = self._unsent(request)
+        for trigger in [*triggers, *([unsent] if unsent is not None else [])]:
+            is_near = (
+                trigger.baseline_at - self._before()
+                <= job.created
+                <= trigger.sent_at + 2 * self._game.discovery + TOLERANCE
+            )
+            wanted = trigger.object_ids or self._game.objects.active
+            covers = job.parts.keys() >= wanted or job.type in {"RESYNC", "RESYNC_WITH_EVOLVE"}
+            if trigger.kind == "sync":
+                covers = job.type not in {"HISTORICAL", "RESYNC", "RESYNC_WITH_EVOLVE"}
+            is_left_over = job.trigger is not None and job.trigger.request_id in self._misled
+            if is_left_over and is_near and covers:
+                return "case: the own job of a request with a twin"
+            if job.trigger is None and is_near and covers:
+                return "case: twin beside ours" if trigger.had_effect else "case: twin"
+        return None
+
+    def _before(self) -> float:
+        """How long before our baseline a job can be made and still seem to come after it."""
+        if self._game.skew is None:
+            return 2 * self._game.discovery  # No clock: it is new when it was not listed before.
+        return TOLERANCE - min(self._game.skew, 0.0)
+
+    def only_own_jobs_are_cancelled(self) -> None:
+        """A job that is cancelled was started by one of our triggers."""
+        for job, who in self._server.cancelled:
+            if job.origin == "trigger":
+                continue
+            if job.job_id in self._twins:
+                self.verdict.cases["case: twin cancelled"] += 1
+            else:
+                self._violated(f"{who} cancelled {job.job_id}, which {job.origin} started")
+
+    def everything_ended(self) -> None:
+        """An attempt ends within its bounds, and within a bound of requests."""
+        for attempt in self._game.attempts:
+            took = attempt.ended - attempt.began
+            if took > self._longest(attempt):
+                self._violated(f"an attempt of {attempt.run_id} took {took:.0f} s")
+            if attempt.requests > 60 + took / 2:
+                self._violated(f"an attempt of {attempt.run_id} sent {attempt.requests} requests")
+
+    def _longest(self, attempt: Attempt) -> float:
+        settings = attempt.settings
+        timeout = settings.poll_timeout or 0.0
+        slow = 600.0 if self._game.traits.has("world: slow process") else 0.0
+        return (
+            timeout
+            + settings.objects_timeout
+            + settings.outage_timeout
+            + 9 * settings.job_discovery_timeout
+            + 120
+            + slow
+        )
+
+
+def _brief(job: ModelJob) -> str:
+    timed = "" if job.is_timed else ", untimed"
+    parts = " ".join(sorted(job.parts))
+    return f"{job.type} of {parts}, made at {job.created:.1f}, shown at {job.listed_at:.1f}{timed}"
+
+
+def _sent(trigger: Trigger) -> str:
+    wanted = "all" if trigger.object_ids is None else " ".join(sorted(trigger.object_ids))
+    return (
+        f"{trigger.kind} of {wanted}, baseline at {trigger.baseline_at:.1f}, sent at "
+        f"{trigger.sent_at:.1f}, {trigger.said}, {'a job' if trigger.had_effect else 'no job'}"
+    )
+
+
+class _Reader(MemoryStore):
+    """Reads the ledger's lists after the end."""
+
+    def __init__(self, lists: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.lists = lists
