@@ -10,6 +10,7 @@ Exit code 1: an invariant was violated, a trait or phase never occurred, or a mu
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
@@ -47,6 +48,8 @@ def play_range(seeds: range) -> Result:
 
 def pin_to_a_core() -> None:
     """Keep a worker on one core: its threads hand each other the baton, and never run at once."""
+    gc.freeze()
+    gc.set_threshold(100_000)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         number = multiprocessing.current_process()._identity[0]  # type: ignore[attr-defined]
@@ -108,12 +111,12 @@ def show(seed: int) -> bool:
 
 
 def first_violation(name: str, seeds: Iterable[int]) -> tuple[int, str] | None:
-    """The first seed that finds a mutant, and what it found."""
-    with undone(name):
-        for seed in seeds:
+    """The first seed that finds a mutant, and what it found; without it, the seed finds nothing."""
+    for seed in seeds:
+        with undone(name):
             history = play(seed)
-            if history.violations:
-                return seed, history.violations[0]
+        if history.violations and not play(seed).violations:
+            return seed, history.violations[0]
     return None
 
 

@@ -14,6 +14,7 @@ from dagster_hevo.api.errors import HevoNotFoundError
 from dagster_hevo.api.models import Job, JobObject
 from dagster_hevo.dagster_private import check_evaluations
 from dagster_hevo.execution.events import CHECK_NAME, ObjectAsset, observed_events
+from dagster_hevo.execution.recorded import recorded_by
 from dagster_hevo.jobs.objects import ObjectIndex, distinct
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectResult, outcome_of_job
 
@@ -99,7 +100,7 @@ class JobRecorder:
             item = outcome.objects.get(asset.object_id)
             if item is None:
                 continue
-            written = self._materialized_by(asset.key, outcome.job.job_id)
+            written = recorded_by(self._instance, asset.key, outcome.job)
             by_run = by_run or bool(written)
             check_key = dg.AssetCheckKey(asset.key, CHECK_NAME)
             checks = frozenset[dg.AssetCheckKey]()
@@ -113,16 +114,6 @@ class JobRecorder:
                 if written is None or isinstance(event, dg.AssetCheckEvaluation):
                     self.events.append(event)
         return not by_run
-
-    def _materialized_by(self, key: dg.AssetKey, job_id: str) -> str | None:
-        """The run that recorded an asset's part in a job; empty: the sensor; None: nobody."""
-        records = self._instance.fetch_materializations(key, limit=RECORDS_COMPARED)
-        for record in records.records:
-            event = record.asset_materialization
-            value = event.metadata.get("dagster-hevo/job_id") if event is not None else None
-            if value is not None and value.value == job_id:
-                return record.run_id
-        return None
 
     def _check_answers(self, key: dg.AssetCheckKey) -> list[tuple[object, str]]:
         """The jobs that answered a check lately, each with its run; empty: the sensor."""

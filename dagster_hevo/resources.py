@@ -97,7 +97,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
     )
     page_size: int = Field(default=100, description="Entries in one page of a list.")
     poll_interval: float = Field(
-        default=10.0, description="Seconds: the closest that two looks at one job may be."
+        default=10.0, description="Seconds: the shortest time between two polls of one job."
     )
     poll_timeout: float | None = Field(
         default=24 * 3600.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -35,7 +36,7 @@ class ObjectAsset:
         known: The object.
         load_mode: ``full_load`` or ``incremental``, where the catalog of the source tells.
         restarted_with: The id of the object that it is only restarted together with.
-        is_child: Whether it depends on another object of the same step.
+        upstream: The assets that it depends on.
     """
 
     key: dg.AssetKey
@@ -44,7 +45,7 @@ class ObjectAsset:
     known: KnownObject
     load_mode: str | None = None
     restarted_with: str | None = None
-    is_child: bool = False
+    upstream: frozenset[dg.AssetKey] = frozenset()
 
     @property
     def object_id(self) -> str:
@@ -77,7 +78,7 @@ class ObjectAsset:
             ),
             load_mode=spec.tags.get(LOAD_MODE_TAG),
             restarted_with=metadata.get("dagster-hevo/restarted_with"),
-            is_child="dagster-hevo/parent" in metadata,
+            upstream=frozenset(dep.asset_key for dep in spec.deps),
         )
 
 
@@ -108,8 +109,7 @@ def run_events(
         checks: The checks that the step is to answer.
         recorded: Assets that an earlier attempt has recorded for this job: not recorded again.
     """
-    # Dagster takes a step's assets only in the order of their dependencies.
-    for asset in sorted(assets, key=lambda asset: asset.is_child):
+    for asset in upstream_first(assets):
         item = outcome.objects.get(asset.object_id)
         if item is None:
             continue
@@ -131,6 +131,13 @@ def run_events(
             yield materialization(outcome, item, asset)
         if check is not None:
             yield check
+
+
+def upstream_first(assets: Iterable[ObjectAsset]) -> list[ObjectAsset]:
+    """The assets of a step in the order of their dependencies, the only one that Dagster takes."""
+    by_key = {asset.key: asset for asset in assets}
+    graph = {key: sorted(asset.upstream & by_key.keys()) for key, asset in by_key.items()}
+    return [by_key[key] for key in TopologicalSorter(graph).static_order()]
 
 
 def observed_events(

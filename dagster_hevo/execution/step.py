@@ -22,7 +22,7 @@ from dagster_hevo.execution.events import (
     run_events,
     summary,
 )
-from dagster_hevo.execution.recorded import is_recorded
+from dagster_hevo.execution.recorded import recorded_by
 from dagster_hevo.execution.run_ledger import ledger_of_step
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.objects import ObjectIndex, distinct
@@ -157,13 +157,12 @@ def recorded_before(
     if not is_resumed and outcome.recorded_by is None:
         return frozenset()
     used = outputs_used_in_run(context)
-    is_elsewhere = outcome.recorded_by not in {None, context.run_id}
     found = frozenset(
         asset.key
         for asset in assets
         if asset.object_id in outcome.objects
         and asset.key not in used
-        and (is_elsewhere or is_recorded(context.instance, asset.key, outcome.job))
+        and recorded_by(context.instance, asset.key, outcome.job) is not None
     )
     if found:
         by = f"run {outcome.recorded_by}" if outcome.recorded_by else "an earlier attempt"

@@ -14,8 +14,9 @@ from dagster_hevo.api.models import Job
 class OwnerKind(Enum):
     """Whose a job is, by the ledger.
 
-    ``NOBODY``: no run of this Dagster instance triggered it. ``RUN``: a run in progress waits for
-    it, or may still claim it. ``DETACHED``: its run left it to the sensor on purpose.
+    ``NOBODY``: no run will record it: none triggered it, or the one that did has left it here.
+    ``RUN``: a run in progress waits for it, or may still claim it. ``DETACHED``: its run left it to
+    the sensor on purpose.
     ``ORPHANED``: its run is gone and has not recorded it. ``SETTLED``: its run has recorded it.
     """
 

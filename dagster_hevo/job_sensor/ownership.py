@@ -32,7 +32,7 @@ class JobOwnership:
         store: Where the ledger's lists are kept.
         account: The address of the Hevo account.
         pipeline_id: The pipeline.
-        sensor_name: The sensor that asks.
+        sensor_name: The sensor's name.
         discovery_timeout: Seconds that a triggered job may take to appear.
         ended_at: When a run ended, in seconds since the epoch; None where it has not, or where that
             is not known.
@@ -72,7 +72,9 @@ class JobOwnership:
             pointer = self._claimed.get(request_id)
             if pointer is not None:
                 return self._owner_by(pointer)
-            if request_id.startswith(SENSOR_PREFIX) or self._ledger.is_for_sensor(job.job_id):
+            if self._ledger.is_for_sensor(job.job_id):
+                return Owner(OwnerKind.DETACHED)
+            if request_id.startswith(SENSOR_PREFIX):
                 return Owner(OwnerKind.NOBODY)
             # Claimed a moment ago, or settled as failed: a later tick knows.
             return Owner(OwnerKind.RUN)
@@ -85,7 +87,11 @@ class JobOwnership:
         self, job: Job, hevo_ms: int | None
     ) -> list[tuple[RequestPointer, EarlierRequest]]:
         """The requests without a job that may own this one."""
-        found = ((pointer, self._ledger.request_of(pointer)) for pointer in self._starting)
+        found = (
+            (pointer, self._ledger.request_of(pointer))
+            for pointer in self._starting
+            if pointer.request_id not in self._claimed
+        )
         return [
             (pointer, request)
             for pointer, request in found
@@ -152,9 +158,12 @@ class JobOwnership:
             hevo_ms: Hevo's time now.
             object_ids: The objects that the job lists.
         """
-        return self._has_claimed(job, hevo_ms, object_ids) and (
-            self._ledger.begin_recording(job.job_id, self._me) is None
-        )
+        if not self._has_claimed(job, hevo_ms, object_ids):
+            return False
+        recorder = self._ledger.begin_recording(job.job_id, self._me)
+        # Another sensor records for its own code location, or for the same one and then an event
+        # that is there already is not written again.
+        return recorder is None or recorder.startswith(SENSOR_PREFIX)
 
     def _has_claimed(self, job: Job, hevo_ms: int | None, object_ids: frozenset[str]) -> bool:
         owner = self._ledger.owner_of(job.job_id)

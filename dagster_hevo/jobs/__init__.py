@@ -1,4 +1,7 @@
-"""The life of one Hevo job, usable without Dagster: ask once, find, watch, judge.
+"""One sync request, from the trigger to the proven outcome. No Dagster.
 
-Start at `life.py`, which strings the stations together.
+Read in this order: `request.py` (what is wanted), `state.py` and `steps.py` (what is known,
+observed and done), `decide.py` (the decision; its phases are `starting.py`, `finding.py` and
+`following.py`), `runner.py` (acts), `matching.py` and `outcome.py` (the rules of proof),
+`ledger.py` (what survives a crash).
 """

@@ -8,7 +8,7 @@ and `following.py` (until its outcome is known).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dagster_hevo.jobs.failures import outage_error, timeout_error, with_remark
@@ -74,16 +74,18 @@ def _in_phase(state: State, observation: Observation) -> Step:
         return after_baseline(state, observation)
     if isinstance(observation, TriggerAnswered):
         return after_trigger(state, observation)
-    handlers: dict[Phase, Callable[[State, Observation], Step]] = {
-        Phase.RESUMING: after_resume_read,
-        Phase.READY: after_ready_read,
-        Phase.REFUSED: after_refusal_read,
-        Phase.BLOCKED: after_block_read,
-        Phase.FINDING: after_find_read,
-        Phase.RUNNING: after_poll,
-        Phase.READING_OUTCOME: after_outcome_read,
-    }
-    return handlers[state.phase](state, observation)
+    return _AFTER_READ[state.phase](state, observation)
+
+
+_AFTER_READ: Mapping[Phase, Callable[[State, Observation], Step]] = {
+    Phase.RESUMING: after_resume_read,
+    Phase.READY: after_ready_read,
+    Phase.REFUSED: after_refusal_read,
+    Phase.BLOCKED: after_block_read,
+    Phase.FINDING: after_find_read,
+    Phase.RUNNING: after_poll,
+    Phase.READING_OUTCOME: after_outcome_read,
+}
 
 
 # The API is out

@@ -54,6 +54,16 @@ def busy_error(request: SyncRequest, job: str) -> HevoPipelineBusyError:
     )
 
 
+def ignored_error(request: SyncRequest, job: str, triggers: int = 1) -> HevoPipelineBusyError:
+    """The error for triggers that Hevo ignored, because a foreign job was running."""
+    times = "once" if triggers == 1 else f"{triggers} times"
+    return HevoPipelineBusyError(
+        f"Pipeline {request.pipeline_id} was triggered {times} ({request}), but Hevo started no "
+        f"job, because {job} was running. What to do: materialize again when that job has ended, "
+        "or set if_job_running to WAIT or ADOPT."
+    )
+
+
 def not_found_error(request: SyncRequest, seconds: float) -> HevoJobNotFoundError:
     """The error for a trigger that Hevo accepted, and no job that appeared."""
     return HevoJobNotFoundError(
@@ -71,7 +81,7 @@ def lost_error(request: SyncRequest, triggers: int, last: HevoError | None) -> H
         return last
     return HevoJobNotFoundError(
         f"Triggered {triggers} times ({request}), each time without an answer, and no job "
-        f"appeared. Last: {last or 'no answer'} What to do: look at the pipeline's jobs in Hevo, "
+        f"appeared. Last: {last or 'no answer.'} What to do: look at the pipeline's jobs in Hevo, "
         "then materialize again."
     )
 
@@ -94,7 +104,7 @@ def candidates_error(request: SyncRequest, jobs: Iterable[Job]) -> HevoJobNotFou
 def vanished_error(request: SyncRequest, job: Job | None, job_id: str) -> HevoJobNotFoundError:
     """The error for a job that Hevo does not know any more."""
     return HevoJobNotFoundError(
-        f"Job {job_id} of pipeline {request.pipeline_id} vanished: Hevo did not know it in several "
+        f"Job {job_id} of pipeline {request.pipeline_id} vanished: Hevo answered 404 to several "
         "polls in a row. What became of it cannot be proven. What to do: look at the pipeline's "
         "jobs in Hevo; to load the data again, materialize in a new run.",
         job,
@@ -119,13 +129,23 @@ def with_remark(error: HevoError | None, remark: str) -> HevoError | None:
     return HevoJobTimeoutError(f"{error} {remark}", error.job)
 
 
+def blocked_error(request: SyncRequest, job: Job, seconds: float) -> HevoJobTimeoutError:
+    """The error for a foreign job that stays DEFERRED and keeps the pipeline busy."""
+    return HevoJobTimeoutError(
+        f"Pipeline {request.pipeline_id} is blocked by foreign job {job.job_id}, which has been "
+        f"DEFERRED for {as_text(seconds)} (deferred_timeout). Nothing was triggered ({request}). "
+        "What to do: wait until the source's limits reset, then materialize again.",
+        job,
+    )
+
+
 def deferred_error(request: SyncRequest, job: Job, seconds: float) -> HevoJobTimeoutError:
-    """The error for a job that stays DEFERRED."""
+    """The error for our own job that stays DEFERRED."""
     return HevoJobTimeoutError(
         f"Job {job.job_id} of pipeline {request.pipeline_id} has been DEFERRED for "
         f"{as_text(seconds)} (deferred_timeout). Hevo defers a job while the source's own limits "
-        "are used up; it may go on later. It was not cancelled. What to do: look at the source's "
-        "limits; a retry or re-execution of this run goes on with this job.",
+        "are used up; it may continue later. It was not cancelled. What to do: look at the "
+        "source's limits; a retry or re-execution of this run resumes this job.",
         job,
     )
 

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.examining import evidence_of, has_waited, with_list, with_objects
 from dagster_hevo.jobs.failures import (
-    busy_error,
     candidates_error,
+    ignored_error,
     job_text,
     lost_error,
     not_found_error,
@@ -33,7 +33,7 @@ from dagster_hevo.jobs.matching import (
     made_at,
 )
 from dagster_hevo.jobs.polling import begin_polling
-from dagster_hevo.jobs.records import Answer, Settlement
+from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.state import Phase, State
@@ -255,7 +255,7 @@ def _beside_foreign_job(
     timeout = state.settings.job_discovery_timeout
     is_late = is_over and seen.now >= state.triggered_at + 2 * timeout and not candidates
     if is_late and state.settings.if_job_running is IfJobRunning.FAIL:
-        error = busy_error(state.request, f"job {job_text(running)}")
+        error = ignored_error(state.request, f"job {job_text(running)}", state.triggers)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     is_free = running.job_id not in state.owned_by_others
     if is_late and is_free and state.settings.if_job_running is IfJobRunning.ADOPT:
@@ -316,13 +316,16 @@ def _give_up(state: State, candidates: list[Job]) -> Step:
     request, timeout = state.request, state.settings.job_discovery_timeout
     ended = state.but(phase=Phase.ENDED)
     if candidates:
-        has_loaded = any(job.status.completion.has_loaded for job in candidates)
-        settlement = None if has_loaded else Settlement.FAILED
-        return ended, Finish(error=candidates_error(request, candidates), settlement=settlement)
+        # Also where none of them has loaded: ours may be listed later than all of them.
+        return ended, Finish(error=candidates_error(request, candidates))
     again = state.but(phase=Phase.READY, is_possible=False, job=None, told=())
     if state.blocker is not None:
         if state.triggers >= MOST_IGNORED_TRIGGERS:
-            return ended, Finish(error=busy_error(request, f"jobs such as {state.blocker.job_id}"))
+            return ended, Finish(
+                error=ignored_error(
+                    request, f"a job such as {state.blocker.job_id}", state.triggers
+                )
+            )
         again = again.saying(
             f"Hevo ignored the trigger ({request}), because foreign job {job_text(state.blocker)} "
             "was running. Triggering again."

@@ -8,7 +8,7 @@ depend on how much else is going on. In a Dagster run these lists are kept by
     requests/<root run>/<step>     the records of a step, over all re-executions of its run
     job/<account>/<pipeline>/<id>  the requests that claim a job: the first one owns it
     starting/<account>/<pipeline>  requests that may have sent a trigger and have no job yet
-    claimed/<account>/<pipeline>   requests that have a job and are not settled
+    claimed/<account>/<pipeline>   requests that claim a job and are not settled
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Ledger:
         store: Where the lists are kept.
         account: The address of the Hevo account, so that two accounts never share a pipeline.
         run_id: The run.
-        root_run_id: The first of the runs that re-execute each other; the run itself where there is
+        root_run_id: The first of the runs of a re-execution chain; the run itself where there is
             none.
         step_key: The step, the same in a run that re-executes this one.
         attempt: Which attempt of the step in this run, from 0.
@@ -90,7 +90,11 @@ class Ledger:
         that another run is still busy with is left to that run.
         """
         known = read_records(self._store, self._list)
-        for earlier in reversed(requests_in(known)):
+        # First the newest whose job has loaded: it needs no other.
+        newest_first = reversed(requests_in(known))
+        for earlier in sorted(
+            newest_first, key=lambda item: item.settlement is not Settlement.RECORDED
+        ):
             if not earlier.covers(request):
                 continue
             if self._is_finished(earlier) or self._is_held_elsewhere(earlier):
@@ -98,14 +102,17 @@ class Ledger:
             if self._is_mine(earlier):
                 return earlier
             self._write(RecordKind.RESUMED, earlier.request_id, {})
-            if self._was_first_to_resume(earlier, len(known)):
+            first = self._first_to_resume(earlier, len(known))
+            if first.run_id == self._run_id:
                 return earlier
+            # The last record says who holds a request.
+            self._append(first)
         return None
 
     def _is_finished(self, earlier: EarlierRequest) -> bool:
         if earlier.settlement is None:
-            # A step that does not wait ends well, and leaves its job to the job sensor.
-            return earlier.is_detached and self._has_succeeded(earlier)
+            # A step that ended well does not wait for its job: it leaves it to the job sensor.
+            return earlier.job_id is not None and self._has_succeeded(earlier)
         if earlier.settlement is not Settlement.RECORDED:
             return True
         if earlier.run_id == self._run_id:
@@ -122,14 +129,13 @@ class Ledger:
     def _is_mine(self, earlier: EarlierRequest) -> bool:
         return earlier.run_id == self._run_id and earlier.attempt == self._attempt
 
-    def _was_first_to_resume(self, earlier: EarlierRequest, known: int) -> bool:
+    def _first_to_resume(self, earlier: EarlierRequest, known: int) -> Record:
         later = read_records(self._store, self._list)[known:]
-        resumed = [
-            record.run_id
+        return next(
+            record
             for record in later
             if record.kind is RecordKind.RESUMED and record.request_id == earlier.request_id
-        ]
-        return resumed[:1] == [self._run_id]
+        )
 
     def new_request_id(self) -> str:
         """An id for a request that begins."""
@@ -176,7 +182,13 @@ class Ledger:
     ) -> None:
         """Write down what Hevo answered to a trigger, and whether a job may come of the request."""
         content = {"answer": answer.value, "hevo_ms": hevo_ms, "possible": is_possible}
-        self._write(RecordKind.ANSWERED, request_id, content, f"Trigger {answer.value}: {request}.")
+        said = {
+            Answer.ACCEPTED: "Hevo accepted the trigger",
+            Answer.REFUSED: "The trigger had no effect",
+            Answer.DOUBTFUL: "Hevo answered the trigger with an error that may be a refusal",
+            Answer.LOST: "No usable answer to the trigger; its job is looked for",
+        }[answer]
+        self._write(RecordKind.ANSWERED, request_id, content, f"{said}: {request}.")
         if not is_possible:
             self.pipeline(request).remove_starting(request_id)
 
@@ -245,24 +257,6 @@ class Ledger:
         ledger.remove_starting(pointer.request_id)
         return False
 
-    def rivals(self, request_id: str, request: SyncRequest) -> tuple[Baseline, ...]:
-        """The baselines of other runs' requests that were triggered after ours and have no job.
-
-        They have waited for our job as long as it takes, so a job that is not in their baseline is
-        likelier theirs.
-        """
-        ledger = self.pipeline(request)
-        pointers = list(ledger.starting())
-        ours = [n for n, item in enumerate(pointers) if item.request_id == request_id]
-        found: list[Baseline] = []
-        for pointer in pointers[ours[0] + 1 if ours else 0 :]:
-            other = ledger.request_of(pointer)
-            if other is None or other.baseline is None or other.job_id is not None:
-                continue
-            if other.may_have_started_a_job and other.settlement is None:
-                found.append(other.baseline)
-        return tuple(found)
-
     def owners(
         self, request_id: str, request: SyncRequest, job_ids: Iterable[str]
     ) -> Collection[str]:
@@ -294,7 +288,10 @@ class Ledger:
     ) -> bool:
         """Claim a job for a request; say whether the request owns it."""
         ledger = self.pipeline(request)
+        # First: whoever finds the claim, also after a crash, finds whose it is.
+        ledger.add_claimed(self._pointer(request_id, job_id))
         if not ledger.claim(job_id, request_id):
+            ledger.remove_claimed(request_id)
             return False
         content = {
             **request_content(request, step_key=self._step_key),
@@ -306,7 +303,6 @@ class Ledger:
         how = "adopted: a foreign job" if is_adopted else "the result of this request"
         sentence = f"Job {job_id} of pipeline {request.pipeline_id} is {how}."
         self._write(RecordKind.CLAIMED, request_id, content, sentence)
-        ledger.add_claimed(self._pointer(request_id, job_id))
         ledger.remove_starting(request_id)
         return True
 
@@ -335,6 +331,9 @@ class Ledger:
     def _pointer(self, request_id: str, job_id: str | None = None) -> RequestPointer:
         return RequestPointer(request_id, self._run_id, self._root_run_id, self._step_key, job_id)
 
+    def _append(self, record: Record) -> None:
+        append_record(self._store, self._list, self._new_id(), record.to_text())
+
     def _write(
         self,
         kind: RecordKind,
@@ -342,8 +341,7 @@ class Ledger:
         content: Mapping[str, Any],
         sentence: str = "",
     ) -> None:
-        record = Record(kind, request_id, self._run_id, self._attempt, content)
-        append_record(self._store, self._list, self._new_id(), record.to_text())
+        self._append(Record(kind, request_id, self._run_id, self._attempt, content))
         if sentence:
             self._store.tell(
                 self._step_key, sentence, {"request": request_id, "kind": kind.value, **content}

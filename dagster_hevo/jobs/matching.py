@@ -12,7 +12,7 @@ resyncs RESYNC jobs under several names; one job runs at a time for a pipeline (
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -54,8 +54,9 @@ class Baseline:
         times = [moment for moment in made.values() if moment is not None]
         if hevo_ms is None:
             # No clock tells which of the times are nonsense: what is listed counts, and where later
-            # pages were not read, what is older than all that was.
-            oldest = None if is_complete else min(times, default=None)
+            # pages were not read, what is older than all that was. The very oldest may be an entry
+            # of a later page that is listed twice.
+            oldest = None if is_complete else next(iter(sorted(times)[1:]), None)
             return cls(frozenset(made), oldest, None, is_complete)
         newest = max(times, default=None)
         oldest_kept = hevo_ms - 2 * CLOCK_TOLERANCE_MS
@@ -126,22 +127,34 @@ def newness_of(
     return Newness.AFTER if made >= baseline.hevo_ms - DATE_PRECISION_MS else Newness.NEAR
 
 
-def contested_jobs(
-    jobs: Iterable[Job], rivals: Iterable[Baseline], now_ms: int | None
-) -> frozenset[str]:
-    """The jobs that may have come of other requests' triggers, which were sent after ours.
+@dataclass(frozen=True)
+class Rival:
+    """Another request whose job may be taken for ours.
 
-    Args:
-        jobs: Jobs that may be ours by their times.
-        rivals: The baselines of those requests.
-        now_ms: Hevo's time now.
+    Attributes:
+        baseline: The jobs before its trigger.
+        triggered_ms: When it was triggered, by Hevo's clock, where that is known.
     """
-    baselines = tuple(rivals)
+
+    baseline: Baseline
+    triggered_ms: int | None
+
+    def may_own(self, job: Job, *, timeout: float, now_ms: int | None) -> bool:
+        """Whether the job was made in the time of its trigger, or Hevo does not say when."""
+        triggered = self.triggered_ms
+        until_ms = None if triggered is None else triggered + round(timeout * 1000)
+        newness = newness_of(job, self.baseline, until_ms=until_ms, now_ms=now_ms)
+        return newness not in {Newness.OLD, Newness.LATE}
+
+
+def contested_jobs(
+    jobs: Iterable[Job], rivals: Collection[Rival], *, timeout: float, now_ms: int | None
+) -> frozenset[str]:
+    """Those of the jobs that may be another request's as well."""
     return frozenset(
         job.job_id
         for job in jobs
-        for baseline in baselines
-        if newness_of(job, baseline, until_ms=None, now_ms=now_ms) is not Newness.OLD
+        if any(rival.may_own(job, timeout=timeout, now_ms=now_ms) for rival in rivals)
     )
 
 
@@ -254,7 +267,7 @@ class Evidence:
         is_examined: Whether nothing more can be learned: it has ended, and its objects were read
             as often as they are worth.
         is_claimed: Whether another request has claimed it.
-        may_be_anothers: Whether it may as well have come of another trigger, sent after ours.
+        may_be_anothers: Whether it may have come of another trigger as well.
         answer_is_doubtful: Whether the trigger was answered with an error that may be a refusal.
         is_timely: Whether it came in the time in which ours must come. An attempt that resumes
             another one long after may not know.

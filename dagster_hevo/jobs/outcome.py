@@ -99,7 +99,7 @@ class ObjectOutcome:
         events_loaded: Events that reached the table, where Hevo says.
         events_failed: Events that did not.
         has_unexplained_failures: Whether the job counts failed events that no listed object
-            accounts for, and this object is not listed: they may be its own.
+            accounts for, and the job does not say how many this object has: they may be its own.
         remark: A sentence where there is something to say.
     """
 
@@ -203,20 +203,20 @@ def outcome_of_job(
         An outcome for every object listed, and for every one requested.
     """
     items = tuple(listed)
+    unexplained = job.events_failed > sum(item.failed_events for item in items)
     outcomes: dict[str, ObjectOutcome] = {}
     for item in items:
         object_id = index.identify(item)
         if object_id is not None:
             known = index.objects.get(object_id)
             name = known.name if known is not None else item.object_name or object_id
-            found = _outcome_of_listed(object_id, name, item, job)
+            found = _outcome_of_listed(object_id, name, item, job, unexplained=unexplained)
             other = outcomes.get(object_id)
             if other is None or _SEVERITY.index(found.result) >= _SEVERITY.index(other.result):
                 outcomes[object_id] = found
     unlisted = sorted(object_id for object_id in requested if object_id not in outcomes)
     if unlisted:
         result, remark = _result_of_unlisted(job, items, outcomes, frozenset(possible), unlisted)
-        unexplained = job.events_failed > sum(item.failed_events for item in items)
         if unexplained:
             remark += f" The job counts {job.events_failed:,} failed events; some may be of it."
         for object_id in unlisted:
@@ -231,9 +231,15 @@ def outcome_of_job(
     return JobOutcome(pipeline_id, job, outcomes, is_adopted)
 
 
-def _outcome_of_listed(object_id: str, name: str, item: JobObject, job: Job) -> ObjectOutcome:
+def _outcome_of_listed(
+    object_id: str, name: str, item: JobObject, job: Job, *, unexplained: bool
+) -> ObjectOutcome:
     failed = item.failed_events
     result, remark = _result_of_listed(item.status, failed, job)
+    is_silent = item.events_failed is None and item.rows_failed is None
+    may_have_failures = unexplained and is_silent and result is ObjectResult.LOADED
+    if may_have_failures:
+        remark = f"The job counts {job.events_failed:,} failed events; some may be of it."
     return ObjectOutcome(
         object_id=object_id,
         name=name,
@@ -242,6 +248,7 @@ def _outcome_of_listed(object_id: str, name: str, item: JobObject, job: Job) -> 
         events_ingested=item.events_ingested,
         events_loaded=item.loaded_events,
         events_failed=failed,
+        has_unexplained_failures=may_have_failures,
         remark=remark,
     )
 
@@ -309,4 +316,3 @@ def _result_of_unlisted(
         ObjectResult.NOT_PROVEN,
         "The job does not list the object, and its counts do not prove that it was loaded.",
     )
-

@@ -6,11 +6,12 @@ The lists, and who writes what into them, are described in `ledger.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+from dagster_hevo.jobs.matching import Rival
 from dagster_hevo.jobs.records import (
     EarlierRequest,
     Record,
@@ -106,7 +107,7 @@ class RequestPointer:
     Attributes:
         request_id: The request.
         run_id: The run that wrote the entry.
-        root_run_id: The first of the runs that re-execute each other.
+        root_run_id: The first of the runs of a re-execution chain.
         step_key: The step.
         job_id: The job, in ``claimed``.
     """
@@ -123,6 +124,7 @@ class RequestPointer:
         return f"{self.request_id}|{json.dumps(fields, separators=(',', ':'))}"
 
     @classmethod
+    @lru_cache(maxsize=LISTS_REMEMBERED)
     def from_text(cls, text: str) -> RequestPointer | None:
         """Read an entry, or None where it is not one that this version understands."""
         request_id, _, rest = text.partition("|")
@@ -208,8 +210,29 @@ class PipelineLedger:
         """The requests that may have sent a trigger and have no job yet, the oldest first."""
         return self._pointers(f"starting/{self._place}")
 
+    def rivals(self, request_id: str, beside: Collection[str] = ()) -> tuple[Rival, ...]:
+        """Requests without a job, whose job a new one may be as well as ours.
+
+        Those triggered after ours have waited for our job as long as it takes to appear, so that a
+        job that is not in their baseline is likelier theirs.
+
+        Args:
+            request_id: Our request.
+            beside: Requests triggered before ours, which we have not waited for to the end.
+        """
+        pointers = self.starting()
+        places = (n for n, item in enumerate(pointers) if item.request_id == request_id)
+        first = max(places, default=-1) + 1
+        earlier = (item for item in pointers[:first] if item.request_id in beside)
+        found = map(self.request_of, (*earlier, *pointers[first:]))
+        return tuple(
+            Rival(other.baseline, other.answered_ms or other.baseline.hevo_ms)
+            for other in found
+            if other is not None and other.baseline is not None and other.is_starting
+        )
+
     def claimed(self) -> tuple[RequestPointer, ...]:
-        """The requests that have a job and are not settled, the oldest first."""
+        """The requests that claim a job and are not settled, the oldest first."""
         return self._pointers(f"claimed/{self._place}")
 
     def add_starting(self, pointer: RequestPointer) -> None:
@@ -217,17 +240,21 @@ class PipelineLedger:
         self._store.append(f"starting/{self._place}", [pointer.to_text()])
 
     def add_claimed(self, pointer: RequestPointer) -> None:
-        """Write down that a request has a job."""
+        """Write down that a request claims a job."""
         self._store.append(f"claimed/{self._place}", [pointer.to_text()])
 
     def remove(self, request_id: str) -> None:
         """Take a request out of ``starting`` and ``claimed``."""
         self.remove_starting(request_id)
-        self._remove(f"claimed/{self._place}", request_id)
+        self.remove_claimed(request_id)
 
     def remove_starting(self, request_id: str) -> None:
         """Take a request out of ``starting``."""
         self._remove(f"starting/{self._place}", request_id)
+
+    def remove_claimed(self, request_id: str) -> None:
+        """Take a request out of ``claimed``."""
+        self._remove(f"claimed/{self._place}", request_id)
 
     def request_of(self, pointer: RequestPointer) -> EarlierRequest | None:
         """What the records of a request say."""

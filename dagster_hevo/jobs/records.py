@@ -186,6 +186,11 @@ class EarlierRequest:
     attempt: int = 0
     settlement: Settlement | None = None
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether a job may come of it, and none is known yet."""
+        return self.may_have_started_a_job and self.job_id is None and self.settlement is None
+
     def covers(self, request: SyncRequest) -> bool:
         """Whether a job for this request is a job for the other one too."""
         return request.is_covered_by(

@@ -115,6 +115,7 @@ class JobRunner:
         self._state = State(self.request, self.settings, self.index)
         self._is_detached = False
         self._finish: Finish | None = None
+        self._watched = f"{self.request.pipeline_id}/{self.request.key}"
 
     @property
     def state(self) -> State:
@@ -202,13 +203,16 @@ class JobRunner:
         return self._state.job
 
     def _carry_out(self) -> None:
-        earlier = self.ledger.resume(self.request)
-        request_id = self.ledger.new_request_id() if earlier is None else earlier.request_id
         until = Phase.RUNNING if self._is_detached else None
         try:
-            self._go_on(Began(request_id, earlier), until=until)
+            self._go_on(self._begin(), until=until)
         finally:
             self._forget()
+
+    def _begin(self) -> Began:
+        """Resume a request of an earlier attempt, or begin a new one."""
+        earlier = self.ledger.resume(self.request)
+        return Began(earlier.request_id if earlier else self.ledger.new_request_id(), earlier)
 
     def _go_on(self, seen: Observation, *, until: Phase | None) -> None:
         """Observe, decide and act, to the end or until this phase is reached."""
@@ -250,20 +254,18 @@ class JobRunner:
             raise finish.error
 
     def _forget(self) -> None:
-        self.budget.forget_watcher(f"{self.request.pipeline_id}/{self.request.key}")
+        self.budget.forget_watcher(self._watched)
 
     def _tell(self) -> None:
         for line in self._state.lines:
             self.log.log(line.level, line.text)
-        state = self._state
-        if state.owns_a_job and state.job is not None:
-            self.on_job(state.job)
+        if (job := self._state.job) is not None and self._state.owns_a_job:
+            self.on_job(job)
 
     def _at_this_moment(self, seen: Observation) -> Observation:
         watchers = 1
         if self._state.phase in {Phase.RUNNING, Phase.BLOCKED, Phase.FINDING}:
-            watched = f"{self.request.pipeline_id}/{self.request.key}"
-            self.budget.register_watcher(watched)
+            self.budget.register_watcher(self._watched)
             watchers = self.budget.watchers()
         return replace(
             seen, now=self.clock.monotonic(), hevo_ms=self.hevo.hevo_now_ms(), watchers=watchers
@@ -298,7 +300,7 @@ class JobRunner:
             self.ledger.settle(
                 state.request_id, self.request, job_id, Settlement.FAILED, is_recorded=False
             )
-            return Began(self.ledger.new_request_id(), None)
+            return self._begin()
         assert isinstance(action, CancelJob)
         return self._cancel(action.job_id)
 
@@ -307,18 +309,12 @@ class JobRunner:
         if not isinstance(seen, JobsRead) or self._state.phase is not Phase.FINDING:
             return seen
         state, hevo_ms = self._state, self.hevo.hevo_now_ms()
-        unknown = [
-            job
-            for job in may_be_ours(state, seen.jobs, hevo_ms)
-            if job.job_id not in state.owned_by_others
-        ]
-        owned = self.ledger.owners(
-            state.request_id, self.request, (job.job_id for job in unknown)
-        )
-        contested: frozenset[str] = frozenset()
-        if unknown:
-            rivals = self.ledger.rivals(state.request_id, self.request)
-            contested = contested_jobs(unknown, rivals, hevo_ms)
+        possible = may_be_ours(state, seen.jobs, hevo_ms)
+        unknown = [job.job_id for job in possible if job.job_id not in state.owned_by_others]
+        owned = self.ledger.owners(state.request_id, self.request, unknown)
+        rivals = self.ledger.pipeline(self.request).rivals(state.request_id, state.given_up)
+        timeout = self.settings.job_discovery_timeout
+        contested = contested_jobs(possible, rivals, timeout=timeout, now_ms=hevo_ms)
         return replace(seen, owned_by_others=frozenset(owned), contested=contested)
 
     def _bounded(self) -> HevoApi:

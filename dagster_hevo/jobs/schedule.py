@@ -1,6 +1,6 @@
-"""When the next look at a running job is worth its request: pure arithmetic, no clock, no I/O.
+"""When the next poll of a running job is worth its request: pure arithmetic, no clock, no I/O.
 
-Looking itself, and giving up, is in `watch.py`; the request budget that looks are paid from is
+Polling itself is `polling.py`; the request budget that polls are paid from is
 `api/rate_limit.py`. What the choices below cost and gain is measured by `benchmarks/watching.py`.
 """
 

@@ -13,8 +13,8 @@ from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.errors import HevoConnectionError, HevoError, HevoRateLimitError
 from dagster_hevo.api.models import Job, Pipeline
 from dagster_hevo.jobs.failures import (
+    blocked_error,
     busy_error,
-    deferred_error,
     job_text,
     state_error,
     timeout_error,
@@ -307,8 +307,8 @@ def _meet_foreign_job(state: State, job: Job, seen: JobsRead) -> Step:
     state = begin_polling(state.but(phase=Phase.BLOCKED), job, seen.jobs, now=seen.now)
     if setting is IfJobRunning.ADOPT and job.status is not JobStatus.CANCELLING:
         state = state.saying(
-            f"Pipeline {pipeline} is busy with foreign job {job_text(job)}. Adopting it: its end "
-            "counts for this request, for the objects that are in it."
+            f"Pipeline {pipeline} is busy with foreign job {job_text(job)}. Adopting it: its "
+            "outcome is recorded for the objects that it contains."
         )
         return state, ClaimJob(job.job_id, is_adopted=True)
     state = state.saying(
@@ -341,7 +341,7 @@ def after_block_read(state: State, seen: Observation) -> Step:
         return _unblocked(state)
     since = state.deferred_since
     if since is not None and seen.now - since >= state.settings.deferred_timeout:
-        error = deferred_error(state.request, seen.job, seen.now - since)
+        error = blocked_error(state.request, seen.job, seen.now - since)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     return poll(state, seen)
 

@@ -135,7 +135,7 @@ class State:
         to_examine: Those whose objects are to be read in this round.
         examined: What was read of their objects.
         owned_by_others: Jobs that other requests own.
-        contested: Jobs that may have come of the trigger of another request, sent after ours.
+        contested: Jobs that may have come of the trigger of another request as well.
         is_full_read: Whether the last read of the list reached its end.
         blocker: A foreign job that was running when we triggered, so that Hevo may have ignored us.
         is_pipeline_checked: Whether the pipeline was read since, and is ready.

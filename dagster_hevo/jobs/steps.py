@@ -54,7 +54,7 @@ class JobsRead(Observation):
         jobs: The jobs.
         is_complete: Whether these are all.
         owned_by_others: Those that other requests own.
-        contested: Those that may have come of the trigger of another request, sent after ours.
+        contested: Those that may have come of the trigger of another request as well.
     """
 
     jobs: tuple[Job, ...]
@@ -251,7 +251,7 @@ class CancelJob:
 
 @dataclass(frozen=True)
 class StartOver:
-    """Settle the request as failed, and begin a new one."""
+    """Settle the request as failed, and resume another one or begin a new one."""
 
 
 Read = ReadPipeline | ReadJobs | ReadJob | ReadObjects | ReadActiveObjects

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from shop_runs import failure_of, logged, materialized, told, wait_until
 
-from dagster_hevo import HevoResource, HevoSyncConfig, hevo_assets
+from dagster_hevo import DagsterHevoTranslator, HevoResource, HevoSyncConfig, hevo_assets
 from dagster_hevo.execution.run_ledger import ledger_of_step
 from dagster_hevo.jobs.matching import Baseline
 from dagster_hevo.jobs.records import Settlement
@@ -208,4 +208,40 @@ def test_a_retry_records_only_what_the_attempt_before_did_not(shop):
     assert result.success
     assert len(place.jobs) == 1
     # `materialized` finds an object that is recorded twice.
+    assert sorted(materialized(result)) == ["table_01", "table_02", "table_03"]
+
+
+def test_a_step_whose_assets_depend_on_each_other_records_them_in_that_order(shop):
+    place = shop()
+
+    class Dependent(DagsterHevoTranslator):
+        def get_asset_spec(self, props):
+            spec = super().get_asset_spec(props)
+            if spec.key == place.key(1):
+                return spec.replace_attributes(deps=[place.key(3)])
+            return spec
+
+    result = place.run(assets=place.assets(translator=Dependent()))
+    assert result.success
+    assert len(materialized(result)) == 3
+
+
+def test_a_job_that_the_sensor_recorded_late_does_not_hide_what_is_recorded(shop):
+    place = shop()
+    old = place.sandbox.start_scheduled_job(101)
+    place.sandbox.finish_jobs()
+
+    @hevo_assets(pipeline_id=101, workspace=place.hevo, retry_policy=dg.RetryPolicy(max_retries=1))
+    def fragile(context):
+        yield from place.hevo.materialize(context)
+        if context.retry_number == 0:
+            for table in (1, 2, 3):
+                metadata = {"dagster-hevo/job_id": old.job_id}
+                place.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(place.key(table), metadata=metadata)
+                )
+            raise RuntimeError("after the load")
+
+    result = place.run(assets=[fragile])
+    assert result.success
     assert sorted(materialized(result)) == ["table_01", "table_02", "table_03"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from station import DaemonDied
 
 from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.sandbox import Fault
@@ -187,6 +188,17 @@ def test_a_job_that_was_not_waited_for_while_the_sensor_was_off_is_recorded_by_i
     place.tick()
     assert place.materialized() == place.loaded()
     place.ticks(5)
+    assert place.materialized() == place.loaded()
+
+
+@pytest.mark.parametrize("stored", [0, 1])
+def test_a_first_tick_that_dies_loses_no_job_that_was_left_to_it(station, stored):
+    place = station()
+    place.materialize(wait_for_completion=False)
+    place.sandbox.advance(3600)
+    with pytest.raises(DaemonDied):
+        place.tick(dies_after=stored)
+    place.ticks(3)
     assert place.materialized() == place.loaded()
 
 

@@ -13,7 +13,8 @@ forgiven:
   while no job came of our trigger, which Hevo accepted or whose answer was lost.
 - ``case: twin beside ours``: the same, where Hevo started our job too.
 - ``case: the own job of a request with a twin``: that request does not claim it, the next one may.
-- ``case: twin cancelled``: the request was terminated, and its twin cancelled.
+- ``case: twin cancelled``: the request was terminated, and its twin cancelled: by Hevo's clock it
+  was made after our baseline.
 - ``case: loaded twice, after a twin``: the twin did not load, so that a retry started over, and our
   own job loaded all the same.
 - ``case: loaded twice, the first job vanished``: Hevo knows nothing any more of the first job.
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from dagster_hevo.jobs.ledger import MemoryStore
 from dagster_hevo.jobs.pipeline_ledger import PipelineLedger, read_records, records_list
-from dagster_hevo.jobs.records import EarlierRequest, requests_in
+from dagster_hevo.jobs.records import EarlierRequest, Settlement, requests_in
 from simulation.dagster_world import Run
 from simulation.model import ModelJob, Trigger
 from simulation.runs import ACCOUNT, STEP, Attempt
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
     from simulation.play import Game
 
 TOLERANCE = 62.0
+PRECISION = 4.0
+SHOWN_SOON = 30.0
+MISLEADING_LISTS = (
+    "objects: leaves one out of one read",
+    "objects: statuses without meaning",
+    "objects: equal names in two schemas",
+)
 SENSOR_PREFIX = "sensor:"
 
 
@@ -62,6 +70,7 @@ def check(game: Game) -> Verdict:
     checker.one_job_per_request()
     checker.one_load_per_materialization()
     checker.fresh_means_loaded()
+    checker.shown_means_recorded()
     checker.recorded_once()
     checker.only_own_jobs_are_cancelled()
     checker.everything_ended()
@@ -159,17 +168,20 @@ class _Checker:
         """Whether the later trigger may load again what the earlier one has loaded."""
         # A request may be begun by one run, and carried on by a later one.
         beginner, decided_at = self._instance.begun[later.request_id]
+        decisions = ((beginner, decided_at), (later.run_id, later.sent_at))
         for run_id in self._holders.get(earlier.request_id, set()):
             run = self._instance.runs[run_id]
             if run.succeeded_at is not None and run.succeeded_at <= later.sent_at:
                 return True
-            if run_id != beginner and self._is_beside(run, beginner, decided_at):
+            if any(self._is_beside(run, *decision) for decision in decisions):
                 return True
         recorded = self._instance.fully_recorded.get(job.job_id, [])
         return any(who == "sensor" and moment <= later.sent_at for who, moment in recorded)
 
     def _is_beside(self, holder: Run, beginner: str, decided_at: float) -> bool:
         """Whether a run held a request when another one decided whether to resume it."""
+        if holder.run_id == beginner:
+            return False
         ended = inf if holder.ended_at is None else holder.ended_at
         began = (
             item.began
@@ -189,6 +201,25 @@ class _Checker:
                 self._violated(
                     f"{load.by} recorded {load.object_id} of {load.job_id}, which did not load it"
                 )
+
+    def shown_means_recorded(self) -> None:
+        """What a recorded job lists as loaded soon after its end is recorded too."""
+        if any(map(self._game.traits.has, MISLEADING_LISTS)):
+            return
+        known = self._game.objects.index.objects
+        for job_id in self._instance.fully_recorded:
+            job = self._jobs[job_id]
+            if not job.has_loaded or job.origin == "old":
+                continue
+            recorded = self._instance.loads_of(job_id)
+            for part in job.parts.values():
+                shown_at = max(part.listed_at, part.done_at + job.objects_lag)
+                is_shown = shown_at <= job.ends + SHOWN_SOON
+                if not is_shown or part.object_id in job.never_listed:
+                    continue
+                is_missing = part.object_id in known and part.object_id not in recorded
+                if job.loaded(part.object_id) and is_missing:
+                    self._violated(f"{job_id} loaded {part.object_id}, and nobody recorded it")
 
     def recorded_once(self) -> None:
         """A load is recorded at most once, and, with the sensor on, at least once."""
@@ -217,8 +248,11 @@ class _Checker:
             request = self._requests.get(owner)
             if request is None or request.is_adopted:
                 continue
-            if request.job_id != job.job_id:
+            is_written = request.job_id == job.job_id
+            if not is_written and request.settlement is not Settlement.OBSERVED:
                 continue  # Its process died before it wrote down what it had claimed, and why.
+            if not is_written and not request.may_have_started_a_job:
+                continue  # The same, and the sensor has recorded the job: it can only be adopted.
             triggers = [item for item in self._server.triggers if item.request_id == owner]
             if job.trigger is None or job.trigger.request_id != owner:
                 case = self._case_of(job, request, triggers)
@@ -229,7 +263,8 @@ class _Checker:
                         f"({_brief(job)}; {'; '.join(map(_sent, triggers))})"
                     )
                 else:
-                    self._twins.add(job.job_id)
+                    if any(self._seems_certain(job, trigger) for trigger in triggers):
+                        self._twins.add(job.job_id)
                     self._misled.add(owner)
                     self.verdict.cases[case] += 1
 
@@ -252,7 +287,7 @@ class _Checker:
         unsent = self._unsent(request)
         for trigger in [*triggers, *([unsent] if unsent is not None else [])]:
             is_near = (
-                trigger.baseline_at - self._before()
+                trigger.baseline_at - self._before(job)
                 <= job.created
                 <= trigger.sent_at + 2 * self._game.discovery + TOLERANCE
             )
@@ -267,9 +302,15 @@ class _Checker:
                 return "case: twin beside ours" if trigger.had_effect else "case: twin"
         return None
 
-    def _before(self) -> float:
+    def _seems_certain(self, job: ModelJob, trigger: Trigger) -> bool:
+        """Whether somebody else's job seems to come after our baseline, by the clocks alone."""
+        if self._game.skew is None or not job.is_timed or "unknown words" in trigger.said:
+            return False
+        return job.created >= trigger.baseline_at + self._game.skew - PRECISION
+
+    def _before(self, job: ModelJob) -> float:
         """How long before our baseline a job can be made and still seem to come after it."""
-        if self._game.skew is None:
+        if self._game.skew is None or not job.is_timed:
             return 2 * self._game.discovery  # No clock: it is new when it was not listed before.
         return TOLERANCE - min(self._game.skew, 0.0)
 

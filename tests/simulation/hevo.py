@@ -113,7 +113,7 @@ class HevoView:
         self._read("the pipeline's objects")
         return [
             PipelineObject(object_id=object_id, status=ObjectStatus.ACTIVE)
-            for object_id in sorted(self.objects.active)
+            for object_id in sorted(self.objects.active_now)
         ]
 
     def trigger_pipeline_sync(self, pipeline_id: int, /) -> None:

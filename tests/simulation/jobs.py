@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from simulation.model import FAILED, LOADED, SKIPPED, ModelJob, Part, Trigger
+from simulation.objects import NEWCOMER, ObjectWorld
 from simulation.traits import Traits
 from simulation.world import World
 
@@ -18,8 +19,7 @@ class JobMaker:
         world: Time and chance.
         traits: What may go wrong.
         discovery: ``job_discovery_timeout``, beyond which a job may be listed.
-        active: All objects of the pipeline that Hevo replicates.
-        children: For each child object its parent.
+        objects: The objects of the pipeline.
     """
 
     def __init__(
@@ -28,14 +28,12 @@ class JobMaker:
         traits: Traits,
         *,
         discovery: float,
-        active: frozenset[str],
-        children: dict[str, str],
+        objects: ObjectWorld,
     ) -> None:
         self._world = world
         self._traits = traits
         self._discovery = discovery
-        self._active = sorted(active)
-        self._children = children
+        self._objects = objects
         self._count = 0
 
     def make(
@@ -50,13 +48,18 @@ class JobMaker:
         world, rng = self._world, self._world.rng
         length = rng.uniform(1, 4) if self._is("job: seconds only", 0.6) else rng.uniform(5, 150)
         final = "COMPLETED"
-        wanted = self._active if object_ids is None else sorted(object_ids)
-        ids = [item for item in wanted if not self._leaves_out(wanted)] or wanted[:1]
+        wanted = sorted(self._objects.active_now) if object_ids is None else sorted(object_ids)
+        ids = [item for item in wanted if not self._leaves_out(wanted)]
+        if not set(ids) - {NEWCOMER}:
+            # A job that has none of the requested objects is not the result of any request.
+            ids = sorted({*ids, *[item for item in wanted if item != NEWCOMER][:1]})
         if self._is("objects: children beside those requested", 0.7, count=False):
-            extra = [child for child, parent in self._children.items() if parent in ids]
+            extra = [child for child, parent in self._objects.children.items() if parent in ids]
             if set(extra) - set(ids):
                 world.count("objects: children beside those requested")
             ids = sorted({*ids, *extra})
+        if NEWCOMER not in ids and self._is("objects: one more beside those requested", 0.6):
+            ids.append(NEWCOMER)
         parts = {item: self._part(item, created, length) for item in ids}
         if any(part.failed_events or part.fate != LOADED for part in parts.values()):
             final = "COMPLETED_WITH_FAILURES" if rng.random() < 0.7 else final
@@ -91,7 +94,8 @@ class JobMaker:
     def make_old(self, created: float) -> ModelJob:
         """A job that ended before the world began."""
         rng = self._world.rng
-        ids = [item for item in self._active if rng.random() < 0.7] or self._active[:1]
+        active = sorted(self._objects.active)
+        ids = [item for item in active if rng.random() < 0.7] or active[:1]
         length = rng.uniform(5, 150)
         parts = {item: Part(item, LOADED, created + 1, created) for item in ids}
         job = ModelJob(

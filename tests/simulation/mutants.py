@@ -11,9 +11,19 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from dagster_hevo.jobs import examining, following, matching, objects, outcome, runner
+from dagster_hevo.jobs import (
+    examining,
+    following,
+    matching,
+    objects,
+    outcome,
+    pipeline_ledger,
+    runner,
+)
 from dagster_hevo.jobs.matching import Evidence, Fit, Newness
 from dagster_hevo.jobs.outcome import ObjectResult
+from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.steps import Finish
 
 Patch = tuple[object, str, Any]
 
@@ -76,7 +86,13 @@ def _claimed_jobs_are_free() -> list[Patch]:
     def is_foreign(self: Evidence) -> bool:
         return self.newness in {Newness.OLD, Newness.LATE} or self.fit is Fit.NO
 
-    return [(Evidence, "is_foreign", property(is_foreign))]
+    def claim(*_: Any) -> bool:
+        return True
+
+    return [
+        (Evidence, "is_foreign", property(is_foreign)),
+        (pipeline_ledger.PipelineLedger, "claim", claim),
+    ]
 
 
 def _doubt_is_ignored() -> list[Patch]:
@@ -84,6 +100,24 @@ def _doubt_is_ignored() -> list[Patch]:
 
     def is_ours(self: Evidence) -> bool:
         return real(replace(self, answer_is_doubtful=False, is_timely=True, waited=True))
+
+    return [(Evidence, "is_ours", property(is_ours))]
+
+
+def _a_job_that_is_there_at_once_counts() -> list[Patch]:
+    real = Evidence.is_ours.fget  # type: ignore[attr-defined]
+
+    def is_ours(self: Evidence) -> bool:
+        return real(replace(self, waited=True, waited_long=True, lists_without=1))
+
+    return [(Evidence, "is_ours", property(is_ours))]
+
+
+def _rivals_do_not_count() -> list[Patch]:
+    real = Evidence.is_ours.fget  # type: ignore[attr-defined]
+
+    def is_ours(self: Evidence) -> bool:
+        return real(replace(self, may_be_anothers=False))
 
     return [(Evidence, "is_ours", property(is_ours))]
 
@@ -102,8 +136,18 @@ def _silence_is_success() -> list[Patch]:
     return [(outcome, "_result_of_unlisted", result)]
 
 
+def _counts_need_no_objects() -> list[Patch]:
+    def finish(state: State) -> tuple[State, Finish]:
+        return state.but(phase=Phase.ENDED), Finish(outcome=following._outcome(state))
+
+    return [(following, "_finish", finish)]
+
+
 def _failed_objects_are_loaded() -> list[Patch]:
-    return [(outcome, "_FAILED", set())]
+    return [
+        (outcome, "_FAILED", set()),
+        (outcome, "_COMPLETED", outcome._COMPLETED | outcome._FAILED),
+    ]
 
 
 def _skipped_is_loaded() -> list[Patch]:
@@ -135,7 +179,8 @@ def _equal_names_are_equal_objects() -> list[Patch]:
         found = real(self, listed)
         if found in self.objects:
             return found
-        same = (item.object_id for item in self.objects.values() if item.name == found)
+        name = listed.object_name
+        same = (item.object_id for item in self.objects.values() if item.name == name)
         return next(same, found)
 
     return [(objects.ObjectIndex, "identify", identify)]
@@ -157,8 +202,11 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "a job with some of the objects is foreign": _part_is_foreign,
     "a claimed job is free": _claimed_jobs_are_free,
     "doubtful and untimely evidence counts": _doubt_is_ignored,
+    "a job that was there at once is ours": _a_job_that_is_there_at_once_counts,
+    "a job that may be of a later trigger is ours": _rivals_do_not_count,
     "any job that is ours may be cancelled": _weak_evidence_cancels,
     "an object that is not listed is loaded": _silence_is_success,
+    "counts prove, whatever is replicated now": _counts_need_no_objects,
     "a failed object is loaded": _failed_objects_are_loaded,
     "a skipped object is loaded": _skipped_is_loaded,
     "an unfinished object is loaded": _unfinished_is_loaded,

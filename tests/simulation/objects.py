@@ -9,6 +9,7 @@ from simulation.model import FAILED, LOADED, ModelJob
 from simulation.traits import Traits
 from simulation.world import World
 
+NEWCOMER = "o8"
 DONE = {LOADED: JobObjectStatus.COMPLETED, FAILED: JobObjectStatus.FAILED}
 
 
@@ -20,7 +21,8 @@ class ObjectWorld:
         traits: What may go wrong.
 
     Attributes:
-        active: The objects that Hevo replicates.
+        active: The objects that Hevo replicated when the definitions were loaded.
+        active_now: Those that it replicates now.
         children: For each child its parent.
         index: What the code under test knows of them.
     """
@@ -38,6 +40,13 @@ class ObjectWorld:
             if rng.random() < 0.5:
                 active.add("o9")
         self.active = frozenset(active)
+        self.active_now = self.active
+        is_new = traits.has("objects: the active ones change")
+        if is_new or traits.has("objects: one more beside those requested"):
+            self._paths[NEWCOMER] = ("shop", "newcomer")
+        if traits.has("objects: one more beside those requested"):
+            self.active_now |= {NEWCOMER}
+        is_known = rng.random() < 0.5  # It was inactive, or not there, when they were loaded.
         self.children: dict[str, str] = {}
         if traits.has("objects: children beside those requested") and count > 2:
             self.children = {"o1": "o0", "o2": "o0"} if rng.random() < 0.5 else {"o1": "o0"}
@@ -45,10 +54,20 @@ class ObjectWorld:
         self.index = ObjectIndex(
             KnownObject(object_id, path[1], ".".join(path), names.count(path[1]) > 1)
             for object_id, path in self._paths.items()
+            if object_id != NEWCOMER or is_known
         )
         self._style = {name: traits.has(f"objects: {name}") for name in ("no ids", "other ids")} | {
             "qualified": traits.has("objects: qualified names")
         }
+
+    def change(self) -> None:
+        """Somebody selects one more object to replicate, or one less."""
+        self._world.count("objects: the active ones change")
+        one = self._world.rng.choice(sorted(self.active | {NEWCOMER}))
+        changed = self.active_now ^ {one}
+        if changed - {NEWCOMER}:
+            self.active_now = changed
+        self._world.tell("hevo", f"replicates {', '.join(sorted(self.active_now))}")
 
     def listed(self, job: ModelJob) -> list[JobObject]:
         """What a job lists of its objects now."""

@@ -63,8 +63,7 @@ class Game:
             self.world,
             self.traits,
             discovery=DISCOVERY,
-            active=self.objects.active,
-            children=self.objects.children,
+            objects=self.objects,
         )
         is_scheduled = self._has("others: own schedule") or rng.random() < 0.5
         self.server = HevoServer(self.world, self.traits, maker, is_scheduled=is_scheduled)
@@ -185,6 +184,9 @@ def build(game: Game) -> None:
             for _ in range(rng.randint(1, 3)):
                 moment = rng.uniform(0, OTHERS_UNTIL)
                 world.at(moment, lambda name=name: game.someone_comes(name))
+    if traits.has("objects: the active ones change"):
+        for _ in range(rng.randint(1, 2)):
+            world.at(rng.uniform(0, 400), game.objects.change)
     if traits.has("api: out"):
         for _ in range(rng.randint(1, 2)):
             begins = rng.uniform(5, 400)

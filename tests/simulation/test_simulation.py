@@ -10,8 +10,9 @@ from simulation.play import play
 
 SEEDS = 3000
 PARTS = 6
-BASE = int(os.environ.get("HEVO_SIMULATION_BASE") or int.from_bytes(os.urandom(4), "big"))
-"""Where the seeds of this run of the tests begin; each process of pytest-xdist has its own."""
+CHOSEN = os.environ.get("HEVO_SIMULATION_BASE", "470000")
+BASE = int.from_bytes(os.urandom(4), "big") if CHOSEN == "random" else int(CHOSEN)
+"""Where the seeds of this run of the tests begin."""
 
 FOUND_DEFECTS = {
     6: "a job that lists equal bare names was taken for somebody else's, and triggered again",
@@ -26,13 +27,16 @@ FOUND_DEFECTS = {
     972: "a job left out of one read of the list was forgotten at the moment of deciding",
     1209: "without a Date header, one old job far ahead made our own job an old one",
     42589: "counts of a wider job proved objects of a narrower re-execution loaded",
+    451230: "a process died between a claim and its record",
+    454175: "a retry resumed a newer request beside one that had loaded",
+    460669: "a run that had stopped waiting for another run's trigger claimed that run's job",
     2723: "a job first seen after an outage was taken for one that came too late",
 }
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_random_seeds_keep_the_promises(part: int) -> None:
-    """Other seeds each time; set HEVO_SIMULATION_BASE to play the same ones again."""
+def test_many_seeds_keep_the_promises(part: int) -> None:
+    """The same seeds each time; HEVO_SIMULATION_BASE=random plays others."""
     start = BASE + part * SEEDS // PARTS
     print(f"seeds from {start}")  # noqa: T201  # pytest shows it when the test fails
     for seed in range(start, start + SEEDS // PARTS):
@@ -47,11 +51,11 @@ def test_a_seed_that_found_a_defect_finds_none(seed: int) -> None:
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:
-    first, second = (play(417, is_traced=True) for _ in range(2))
+    first, second = (play(460669, is_traced=True) for _ in range(2))
     assert len(first.trace) > 100
     assert first.trace == second.trace
     assert first.counts == second.counts
 
 
 def test_tracing_changes_nothing() -> None:
-    assert play(417).counts == play(417, is_traced=True).counts
+    assert play(460669).counts == play(460669, is_traced=True).counts

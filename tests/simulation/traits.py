@@ -33,6 +33,8 @@ HEVO_TRAITS = {
     "objects: qualified names": 0.3,
     "objects: equal names in two schemas": 0.3,
     "objects: children beside those requested": 0.2,
+    "objects: one more beside those requested": 0.15,
+    "objects: the active ones change": 0.12,
     "objects: a requested one is not included": 0.12,
     "objects: leaves one out of one read": 0.15,
     "objects: list grows": 0.2,
