@@ -244,6 +244,7 @@ def main() -> int:
             "poll_interval": 0.05,
             "poll_timeout": STUCK_AFTER,
             "job_discovery_timeout": 1.0,
+            "job_objects_timeout": 1.5,
         }
         reports: Queue[Report] = context.Queue()
         processes = [

@@ -99,6 +99,7 @@ def main() -> int:
             "poll_interval": 0.05,
             "poll_timeout": 60.0,
             "job_discovery_timeout": 1.5,
+            "job_objects_timeout": 1.5,
         }
         start, reports = context.Barrier(3), context.SimpleQueue()
         processes = [

@@ -192,6 +192,7 @@ def kill_at(point: Point, folder: Path) -> Verdict:
                 "poll_interval": 0.05,
                 "timeout": 2 * HELD,
                 "job_discovery_timeout": 2.0,
+                "job_objects_timeout": 2.0,
             }
         )
 

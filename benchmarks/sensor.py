@@ -69,6 +69,7 @@ def settings_of(url: str, home: Path, options: argparse.Namespace) -> dict[str, 
             "rate_limit_store": f"sqlite:///{home}/budget.db",
             "poll_interval": 0.5,
             "job_discovery_timeout": 10.0,
+            "job_objects_timeout": 10.0,
             "retry_delay": 0.2,
         }
     }

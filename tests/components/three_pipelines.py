@@ -43,6 +43,7 @@ WORKSPACE = {
     "rate_limit_store": "memory",
     "poll_interval": 0.05,
     "job_discovery_timeout": 2.0,
+    "job_objects_timeout": 2.0,
 }
 
 

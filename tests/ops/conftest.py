@@ -35,6 +35,7 @@ class Account:
                 "retry_delay": 0.02,
                 "poll_interval": 0.05,
                 "job_discovery_timeout": 1.5,
+                "job_objects_timeout": 1.5,
                 "requests_per_minute": 0,
                 "rate_limit_store": "memory",
                 **settings,

@@ -62,6 +62,7 @@ def quick_settings(sandbox: HevoSandbox, **changes: Any) -> dict[str, Any]:
         "poll_interval": 0.05,
         "poll_timeout": 60.0,
         "job_discovery_timeout": 1.5,
+        "job_objects_timeout": 1.5,
         **changes,
     }
 

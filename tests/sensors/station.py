@@ -68,6 +68,7 @@ class Station:
                 "retry_delay": 0.01,
                 "poll_interval": 0.02,
                 "job_discovery_timeout": 1.0,
+                "job_objects_timeout": 1.5,
                 **self.settings,
             }
         )
