@@ -229,7 +229,7 @@ class JobRunner:
                     return
                 observation = self._at_this_moment(self._do(action))
             except Exception:
-                raise
+                raise  # A defect, or what the caller's callbacks raise: no end from outside.
             except BaseException as error:
                 # An end from outside: by Dagster, the keyboard or the system.
                 if interruption is not None:
