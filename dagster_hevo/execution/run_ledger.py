@@ -12,6 +12,7 @@ The records themselves are `jobs/records.py`.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,10 @@ class InstanceStore:
 
     def remove(self, name: str, entry: str) -> None:
         self._instance.delete_dynamic_partition(list_name(name), entry)
+
+    def pause(self, seconds: float) -> None:
+        if seconds:
+            time.sleep(seconds)
 
     def is_running(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)

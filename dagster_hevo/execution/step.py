@@ -14,9 +14,9 @@ import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
 from dagster_hevo.dagster_private import outputs_used_in_run, step_key_of
+from dagster_hevo.execution.check_alone import answer_checks
 from dagster_hevo.execution.events import (
     ObjectAsset,
-    check_result,
     failure_of_error,
     failure_of_outcome,
     run_events,
@@ -24,9 +24,8 @@ from dagster_hevo.execution.events import (
 )
 from dagster_hevo.execution.recorded import recorded_by
 from dagster_hevo.execution.run_ledger import ledger_of_step
-from dagster_hevo.jobs.job_list import read_jobs
-from dagster_hevo.jobs.objects import ObjectIndex, distinct
-from dagster_hevo.jobs.outcome import JobOutcome, outcome_of_job
+from dagster_hevo.jobs.objects import ObjectIndex
+from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Settlement
 from dagster_hevo.jobs.request import IfJobRunning, SyncRequest, make_request
 from dagster_hevo.jobs.runner import JobRunner
@@ -35,8 +34,6 @@ from dagster_hevo.sensor_switch import JOB_SENSORS, warning_without_sensor
 if TYPE_CHECKING:
     from dagster_hevo.resources import HevoResource
     from dagster_hevo.sync_config import HevoSyncConfig
-
-JOBS_PER_CHECK = 5
 
 StepEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult
 
@@ -67,7 +64,13 @@ def _materialize(
     index = ObjectIndex(asset.known for asset in assets)
     pipeline_id = assets[0].pipeline_id
     if not selected:
-        yield from answer_checks(hevo, assets, index, checks)
+        yield from answer_checks(
+            hevo.get_client(),
+            assets,
+            frozenset(check.asset_key for check in checks),
+            settings=hevo.job_settings(),
+            log=context.log,
+        )
         return
     wanted = [asset for asset in assets if asset.key in selected]
     if not wanted:
@@ -206,35 +209,3 @@ def assets_of_one_pipeline(specs: Iterable[dg.AssetSpec]) -> list[ObjectAsset]:
         "build_hevo_assets_definitions, one step per pipeline; a translator must keep the "
         "dagster-hevo/ metadata."
     )
-
-
-def answer_checks(
-    hevo: HevoResource,
-    assets: list[ObjectAsset],
-    index: ObjectIndex,
-    checks: frozenset[dg.AssetCheckKey],
-) -> Iterator[dg.AssetCheckResult]:
-    """Answer checks that were run without their assets: by the last jobs, triggering none."""
-    client, pipeline_id = hevo.get_client(), assets[0].pipeline_id
-    open_assets = {
-        asset.object_id: asset
-        for asset in assets
-        if any(check.asset_key == asset.key for check in checks)
-    }
-    over = [job for job in read_jobs(client, pipeline_id).jobs if job.is_terminal]
-    over.sort(key=lambda job: job.created_ts or 0, reverse=True)
-    for job in over[:JOBS_PER_CHECK]:
-        listed = distinct(client.get_job_objects(pipeline_id, job.job_id))
-        outcome = outcome_of_job(pipeline_id, job, listed, index, requested=())
-        for item in outcome.objects.values():
-            asset = open_assets.pop(item.object_id, None)
-            if asset is not None:
-                yield check_result(outcome, item, asset.key)
-        if not open_assets:
-            return
-    if open_assets:
-        names = ", ".join(sorted(asset.known.name for asset in open_assets.values())[:10])
-        raise HevoConfigurationError(
-            f"None of the last {JOBS_PER_CHECK} finished jobs of pipeline {pipeline_id} has "
-            f"{names}: there is nothing to check. Materialize the assets first."
-        )

@@ -64,7 +64,7 @@ def with_list(state: State, seen: JobsRead) -> State:
     state = state.but(
         listed=(*seen.jobs, *missing),
         first_seen=first_seen,
-        late_lists=state.late_lists + (seen.now > state.certain_at),
+        late_lists=state.late_lists + (seen.is_complete and seen.now > state.certain_at),
         list_reads=reads + 1,
         is_full_read=seen.is_complete,
         owned_by_others=state.owned_by_others | seen.owned_by_others,
@@ -145,16 +145,15 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
     if sighting.late_lists >= LATE_LISTS:
         newness = Newness.LATE  # It was not there for longer than ours can be missing.
     made = made_at(job, seen.hevo_ms)
-    is_after_restart = (
-        state.sure_until_ms is not None
-        and made is not None
-        and made > state.sure_until_ms + CLOCK_TOLERANCE_MS
+    is_after_restart = state.sure_until_ms is not None and (
+        made is None or made > state.sure_until_ms + CLOCK_TOLERANCE_MS
     )
     return Evidence(
         job,
         newness,
         fit,
         lists_without=without,
+        baseline_reads=state.baseline.reads,
         is_timely=_is_timely(state, newness, sighting),
         is_examined=is_examined,
         is_claimed=job.job_id in state.owned_by_others,

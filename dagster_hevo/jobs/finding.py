@@ -201,6 +201,9 @@ def _conclude(state: State, seen: Observation) -> Step:
         return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
     if state.blocker is not None and not candidates and seen.now < state.certain_at:
         return _wait(state.but(find_until=state.certain_at), seen)
+    is_retriggered = state.blocker is not None or state.answer is not Answer.ACCEPTED
+    if is_retriggered and not candidates and state.late_lists < LEAST_READS:
+        return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
     return _give_up(state, [item.job for item in candidates])
 
 

@@ -1,14 +1,17 @@
 """The ledger: how the records of requests are written and read, so that no crash repeats a load.
 
-The records themselves are `records.py`. They are kept in named lists that only grow at their end,
-whose order every process sees alike, and that are read by name alone: what one entry costs does not
-depend on how much else is going on. In a Dagster run these lists are kept by
-`dagster_hevo.execution.run_ledger`.
+The records themselves are `records.py`. They are kept in named lists, which are read by name alone:
+what one entry costs does not depend on how much else is going on. In a Dagster run these lists are
+kept by `dagster_hevo.execution.run_ledger`.
 
-    requests/<root run>/<step>     the records of a step, over all re-executions of its run
-    job/<account>/<pipeline>/<id>  the requests that claim a job: the first one owns it
-    starting/<account>/<pipeline>  requests that may have sent a trigger and have no job yet
-    claimed/<account>/<pipeline>   requests that claim a job and are not settled
+    requests/<root run>/<step>       the records of a step, over all re-executions of its run
+    resuming/<root run>/<step>/<id>  the run that goes on with a request
+    job/<account>/<pipeline>/<id>    the requests that claim a job: the first one owns it
+    starting/<account>/<pipeline>    requests that may have sent a trigger and have no job yet
+    claimed/<account>/<pipeline>     requests that claim a job and are not settled
+
+The order of a list is the storage's own. Where only one entry may stay (`first_other`), that holds
+also on storages that show a later entry before an earlier one for a moment.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ from typing import Any
 
 from dagster_hevo.jobs.matching import Baseline
 from dagster_hevo.jobs.pipeline_ledger import (
+    SECONDS_UNTIL_SEEN,
     SENSOR_PREFIX,
     LedgerStore,
     PipelineLedger,
     RequestPointer,
     append_record,
+    first_other,
     read_records,
     records_list,
+    resuming_list,
 )
 from dagster_hevo.jobs.records import (
     Answer,
@@ -89,25 +95,38 @@ class Ledger:
         settled them did not end well: it died, or its caller's code failed afterwards. A request
         that another run is still busy with is left to that run.
         """
-        known = read_records(self._store, self._list)
-        # First the newest whose job has loaded: it needs no other.
-        newest_first = reversed(requests_in(known))
+        newest_first = tuple(reversed(self._requests()))
+        # First those whose job has loaded: they need no other.
         for earlier in sorted(
             newest_first, key=lambda item: item.settlement is not Settlement.RECORDED
         ):
-            if not earlier.covers(request):
-                continue
-            if self._is_finished(earlier) or self._is_held_elsewhere(earlier):
+            if not earlier.covers(request) or not self._is_open(earlier):
                 continue
             if self._is_mine(earlier):
                 return earlier
-            self._write(RecordKind.RESUMED, earlier.request_id, {})
-            first = self._first_to_resume(earlier, len(known))
-            if first.run_id == self._run_id:
-                return earlier
-            # The last record says who holds a request.
-            self._append(first)
+            if self._begin_resuming(earlier):
+                # It may have been carried on, and settled, a moment ago.
+                found = next(
+                    item for item in self._requests() if item.request_id == earlier.request_id
+                )
+                if self._is_open(found):
+                    self._write(RecordKind.RESUMED, found.request_id, {})
+                    return found
         return None
+
+    def _requests(self) -> tuple[EarlierRequest, ...]:
+        return requests_in(read_records(self._store, self._list))
+
+    def _is_open(self, earlier: EarlierRequest) -> bool:
+        return not (self._is_finished(earlier) or self._is_held_elsewhere(earlier))
+
+    def _begin_resuming(self, earlier: EarlierRequest) -> bool:
+        """Whether this run may go on with a request, and no other that re-executes the same one."""
+        if earlier.run_id == self._run_id:
+            return True
+        name = resuming_list(self._root_run_id, self._step_key, earlier.request_id)
+        is_running = self._store.is_running
+        return first_other(self._store, name, self._run_id, counts=is_running) is None
 
     def _is_finished(self, earlier: EarlierRequest) -> bool:
         if earlier.settlement is None:
@@ -128,14 +147,6 @@ class Ledger:
 
     def _is_mine(self, earlier: EarlierRequest) -> bool:
         return earlier.run_id == self._run_id and earlier.attempt == self._attempt
-
-    def _first_to_resume(self, earlier: EarlierRequest, known: int) -> Record:
-        later = read_records(self._store, self._list)[known:]
-        return next(
-            record
-            for record in later
-            if record.kind is RecordKind.RESUMED and record.request_id == earlier.request_id
-        )
 
     def new_request_id(self) -> str:
         """An id for a request that begins."""
@@ -204,7 +215,7 @@ class Ledger:
         """The request of another run that began to trigger this pipeline before us, or None.
 
         Its job may yet come. Both announce themselves before they call this, so at least one of two
-        sees the other.
+        sees the other: the later one gives way, and the earlier one waits until it has.
 
         Args:
             request_id: Our request.
@@ -215,14 +226,21 @@ class Ledger:
             beside: Requests that do not count: they were waited for in vain.
         """
         ledger = self.pipeline(request)
-        for pointer in ledger.starting():
-            if pointer.request_id == request_id:
-                return None
-            if pointer.request_id in beside:
-                self._forget_if_gone(ledger, pointer, request_id)
-            elif self._is_starting(ledger, pointer, hevo_ms, may_appear_within):
-                return pointer.request_id
-        return None
+        other = None
+        for seconds in SECONDS_UNTIL_SEEN:
+            self._store.pause(seconds)
+            is_earlier, other = True, None
+            for pointer in ledger.starting():
+                if pointer.request_id == request_id:
+                    is_earlier = False
+                elif pointer.request_id in beside:
+                    self._forget_if_gone(ledger, pointer, request_id)
+                elif self._is_starting(ledger, pointer, hevo_ms, may_appear_within):
+                    other = pointer.request_id
+                    break
+            if other is None or is_earlier:
+                break
+        return other
 
     def _forget_if_gone(
         self, ledger: PipelineLedger, pointer: RequestPointer, request_id: str
@@ -289,7 +307,7 @@ class Ledger:
         """Claim a job for a request; say whether the request owns it."""
         ledger = self.pipeline(request)
         # First: whoever finds the claim, also after a crash, finds whose it is.
-        ledger.add_claimed(self._pointer(request_id, job_id))
+        ledger.add_claimed(self._pointer(request_id, job_id, is_adopted=is_adopted))
         if not ledger.claim(job_id, request_id):
             ledger.remove_claimed(request_id)
             return False
@@ -328,8 +346,12 @@ class Ledger:
             mark(job_id, request_id)
         ledger.remove(request_id)
 
-    def _pointer(self, request_id: str, job_id: str | None = None) -> RequestPointer:
-        return RequestPointer(request_id, self._run_id, self._root_run_id, self._step_key, job_id)
+    def _pointer(
+        self, request_id: str, job_id: str | None = None, *, is_adopted: bool = False
+    ) -> RequestPointer:
+        return RequestPointer(
+            request_id, self._run_id, self._root_run_id, self._step_key, job_id, is_adopted
+        )
 
     def _append(self, record: Record) -> None:
         append_record(self._store, self._list, self._new_id(), record.to_text())
@@ -374,6 +396,9 @@ class MemoryStore:
     def remove(self, name: str, entry: str) -> None:
         if entry in self.lists.get(name, ()):
             self.lists[name].remove(entry)
+
+    def pause(self, seconds: float) -> None:
+        pass
 
     def is_running(self, run_id: str) -> bool:
         return False

@@ -23,6 +23,9 @@ from dagster_hevo.jobs.request import SyncAction, SyncRequest
 CLOCK_TOLERANCE_MS = 60_000
 """How far a gateway's clock, which writes the Date header, may be from the clock of job times."""
 
+READS_WITHOUT_UNTIMED = 3
+"""How many reads of the list lack a job that is new, where Hevo does not say when it was made."""
+
 DATE_PRECISION_MS = 2_000
 """A Date header counts whole seconds, and an answer takes some time to arrive."""
 
@@ -37,15 +40,24 @@ class Baseline:
             older is not new. Without a Date header, the oldest.
         hevo_ms: Hevo's time by its Date header, or None where no answer had one.
         is_complete: Whether every page of the list was read.
+        reads: How often the list was read.
     """
 
     job_ids: frozenset[str]
     newest_ms: int | None = None
     hevo_ms: int | None = None
     is_complete: bool = True
+    reads: int = 1
 
     @classmethod
-    def of(cls, jobs: Iterable[Job], hevo_ms: int | None, *, is_complete: bool = True) -> Baseline:
+    def of(
+        cls,
+        jobs: Iterable[Job],
+        hevo_ms: int | None,
+        *,
+        is_complete: bool = True,
+        reads: int = 1,
+    ) -> Baseline:
         """The baseline that a job list makes.
 
         Only jobs that could be mistaken for new ones are kept: the others are old by their times.
@@ -57,7 +69,7 @@ class Baseline:
             # pages were not read, what is older than all that was. The very oldest may be an entry
             # of a later page that is listed twice.
             oldest = None if is_complete else next(iter(sorted(times)[1:]), None)
-            return cls(frozenset(made), oldest, None, is_complete)
+            return cls(frozenset(made), oldest, None, is_complete, reads)
         newest = max(times, default=None)
         oldest_kept = hevo_ms - 2 * CLOCK_TOLERANCE_MS
         if newest is not None:
@@ -65,7 +77,7 @@ class Baseline:
         ids = frozenset(
             job_id for job_id, moment in made.items() if moment is None or moment >= oldest_kept
         )
-        return cls(ids, newest, hevo_ms, is_complete)
+        return cls(ids, newest, hevo_ms, is_complete, reads)
 
     @property
     def begins_ms(self) -> int | None:
@@ -263,7 +275,8 @@ class Evidence:
         newness: Whether it was made after the baseline.
         fit: Whether its kind and objects are the requested ones.
         lists_without: How many complete reads of the job list since the trigger did not have it,
-            before the first that did. The baseline's read is not counted.
+            before the first that did. The baseline's reads are not counted.
+        baseline_reads: How often the list was read for the baseline.
         is_examined: Whether nothing more can be learned: it has ended, and its objects were read
             as often as they are worth.
         is_claimed: Whether another request has claimed it.
@@ -279,6 +292,7 @@ class Evidence:
     newness: Newness
     fit: Fit
     lists_without: int = 0
+    baseline_reads: int = 1
     is_examined: bool = False
     is_claimed: bool = False
     may_be_anothers: bool = False
@@ -308,7 +322,9 @@ class Evidence:
             return False
         # An older job may be listed late, and any job left out of one read. So our job is given the
         # time to be listed too.
-        if self.lists_without >= 1:
+        reads = self.lists_without + self.baseline_reads
+        is_enough = self.newness is Newness.NEAR or reads >= READS_WITHOUT_UNTIMED
+        if self.lists_without >= 1 and is_enough:
             return self.waited
         return self.waited_long and self.newness is Newness.NEAR
 

@@ -6,7 +6,7 @@ The lists, and who writes what into them, are described in `ledger.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -44,6 +44,10 @@ class LedgerStore(Protocol):
         """Take an entry out of a list."""
         ...
 
+    def pause(self, seconds: float) -> None:
+        """Wait until what other processes write can be seen."""
+        ...
+
     def is_running(self, run_id: str) -> bool:
         """Whether a run is in progress."""
         ...
@@ -55,6 +59,43 @@ class LedgerStore(Protocol):
     def tell(self, step_key: str, sentence: str, content: Mapping[str, Any]) -> None:
         """Show a record to people, beside the run's other events."""
         ...
+
+
+# A storage that several machines share may show a later entry before an earlier one, for moments.
+SECONDS_UNTIL_SEEN = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
+# And a process may be slow to give way.
+SECONDS_UNTIL_DECIDED = (*SECONDS_UNTIL_SEEN, 2.0, 4.0, 8.0, 16.0)
+
+
+def first_other(
+    store: LedgerStore, name: str, entry: str, *, counts: Callable[[str], bool]
+) -> str | None:
+    """Add an entry to a list, where only one of several may stay.
+
+    Whoever sees an earlier entry gives way, and takes its own out again. Whoever sees only later
+    ones waits until they have given way: one that stays saw itself alone, and was first.
+
+    Args:
+        store: Where the list is kept.
+        name: The list.
+        entry: What to add.
+        counts: Whether an entry of the list is one of those of which only one may stay.
+
+    Returns:
+        The entry that was first; None where it is ours, which then stays.
+    """
+    store.append(name, [entry])
+    others: list[str] = []
+    for seconds in SECONDS_UNTIL_DECIDED:
+        store.pause(seconds)
+        entries = list(store.read(name))
+        others = [other for other in entries if other != entry and counts(other)]
+        if not others:
+            return None
+        if entry not in entries or entries.index(others[0]) < entries.index(entry):
+            break
+    store.remove(name, entry)
+    return others[0]
 
 
 def append_record(store: LedgerStore, name: str, uid: str, text: str) -> None:
@@ -100,6 +141,11 @@ def records_list(root_run_id: str, step_key: str) -> str:
     return f"requests/{root_run_id}/{step_key}"
 
 
+def resuming_list(root_run_id: str, step_key: str, request_id: str) -> str:
+    """The name of the list of the runs that go on with a request, of which one does."""
+    return f"resuming/{root_run_id}/{step_key}/{request_id}"
+
+
 @dataclass(frozen=True)
 class RequestPointer:
     """An entry of ``starting`` or ``claimed``: where the records of a request are.
@@ -110,6 +156,7 @@ class RequestPointer:
         root_run_id: The first of the runs of a re-execution chain.
         step_key: The step.
         job_id: The job, in ``claimed``.
+        is_adopted: Whether that is a foreign job.
     """
 
     request_id: str
@@ -117,10 +164,11 @@ class RequestPointer:
     root_run_id: str
     step_key: str
     job_id: str | None = None
+    is_adopted: bool = False
 
     def to_text(self) -> str:
         """The entry. Long step keys are not cut: the store takes any text."""
-        fields = [self.run_id, self.root_run_id, self.step_key, self.job_id]
+        fields = [self.run_id, self.root_run_id, self.step_key, self.job_id, self.is_adopted]
         return f"{self.request_id}|{json.dumps(fields, separators=(',', ':'))}"
 
     @classmethod
@@ -129,10 +177,10 @@ class RequestPointer:
         """Read an entry, or None where it is not one that this version understands."""
         request_id, _, rest = text.partition("|")
         try:
-            run_id, root_run_id, step_key, job_id = json.loads(rest)
+            run_id, root_run_id, step_key, job_id, is_adopted = json.loads(rest)
         except (TypeError, ValueError):
             return None
-        return cls(request_id, run_id, root_run_id, step_key, job_id)
+        return cls(request_id, run_id, root_run_id, step_key, job_id, is_adopted)
 
 
 class PipelineLedger:
@@ -171,8 +219,15 @@ class PipelineLedger:
 
     def claim(self, job_id: str, request_id: str) -> bool:
         """Claim a job for a request; say whether the request owns it."""
-        self._store.append(f"job/{self._place}/{job_id}", [request_id])
-        return self.owner_of(job_id) == request_id
+        is_request = not request_id.startswith(SENSOR_PREFIX)
+        marks = (_SETTLED, _FOR_SENSOR, _RECORDING, *([SENSOR_PREFIX] if is_request else []))
+        first = first_other(
+            self._store,
+            f"job/{self._place}/{job_id}",
+            request_id,
+            counts=lambda entry: not entry.startswith(marks),
+        )
+        return first is None
 
     def begin_recording(self, job_id: str, by: str) -> str | None:
         """Begin to record the outcome of a job, or learn who records it already.
@@ -186,17 +241,15 @@ class PipelineLedger:
             count: whoever comes next records what it has left.
         """
         name = f"job/{self._place}/{job_id}"
-        entry = f"{_RECORDING}{by}"
-        self._store.append(name, [entry])
-        for other in self._store.read(name):
-            if other == entry:
-                return None
-            if not other.startswith(_RECORDING):
-                continue
-            who = other.removeprefix(_RECORDING)
-            if who.startswith(SENSOR_PREFIX) or self._store.is_running(who):
-                return who
-        return None
+
+        def records(entry: str) -> bool:
+            if not entry.startswith(_RECORDING):
+                return False
+            who = entry.removeprefix(_RECORDING)
+            return who.startswith(SENSOR_PREFIX) or self._store.is_running(who)
+
+        first = first_other(self._store, name, f"{_RECORDING}{by}", counts=records)
+        return None if first is None else first.removeprefix(_RECORDING)
 
     def mark_settled(self, job_id: str, by: str) -> None:
         """Write down that a run has recorded the outcome of a job."""
@@ -210,21 +263,20 @@ class PipelineLedger:
         """The requests that may have sent a trigger and have no job yet, the oldest first."""
         return self._pointers(f"starting/{self._place}")
 
-    def rivals(self, request_id: str, beside: Collection[str] = ()) -> tuple[Rival, ...]:
-        """Requests without a job, whose job a new one may be as well as ours.
+    def rivals(self, request_id: str) -> tuple[Rival, ...]:
+        """Other requests without a job, whose job a new one may be as well as ours.
 
-        Those triggered after ours have waited for our job as long as it takes to appear, so that a
-        job that is not in their baseline is likelier theirs.
+        Those triggered before ours were waited for in vain; those triggered after ours have waited
+        for our job as long as it takes to appear.
 
         Args:
             request_id: Our request.
-            beside: Requests triggered before ours, which we have not waited for to the end.
         """
-        pointers = self.starting()
-        places = (n for n, item in enumerate(pointers) if item.request_id == request_id)
-        first = max(places, default=-1) + 1
-        earlier = (item for item in pointers[:first] if item.request_id in beside)
-        found = map(self.request_of, (*earlier, *pointers[first:]))
+        found = (
+            self.request_of(pointer)
+            for pointer in self.starting()
+            if pointer.request_id != request_id
+        )
         return tuple(
             Rival(other.baseline, other.answered_ms or other.baseline.hevo_ms)
             for other in found
@@ -267,16 +319,19 @@ class PipelineLedger:
         return self._store.is_running(run_id)
 
     def settle(self, pointer: RequestPointer, how: Settlement, sentence: str, *, uid: str) -> None:
-        """Write down how a request ended."""
-        record = Record(
-            RecordKind.SETTLED, pointer.request_id, pointer.run_id, 0, {"how": how.value}
-        )
-        append_record(
-            self._store,
-            records_list(pointer.root_run_id, pointer.step_key),
-            uid,
-            record.to_text(),
-        )
+        """Write down how a request ended.
+
+        One that was about to adopt a job, and died before it wrote that down, stays open: what it
+        triggered before may have made another job.
+        """
+        request = self.request_of(pointer)
+        is_unwritten = request is None or request.job_id != pointer.job_id
+        if not (pointer.is_adopted and is_unwritten):
+            record = Record(
+                RecordKind.SETTLED, pointer.request_id, pointer.run_id, 0, {"how": how.value}
+            )
+            name = records_list(pointer.root_run_id, pointer.step_key)
+            append_record(self._store, name, uid, record.to_text())
         if pointer.job_id is not None and how is Settlement.OBSERVED:
             self.mark_for_sensor(pointer.job_id, pointer.request_id)
         self.remove(pointer.request_id)

@@ -138,6 +138,7 @@ def baseline_content(
         "newest_ms": baseline.newest_ms,
         "hevo_ms": baseline.hevo_ms,
         "complete": baseline.is_complete,
+        "reads": baseline.reads,
         "triggers": triggers,
     }
 
@@ -221,6 +222,7 @@ class EarlierRequest:
                     _moment(content["newest_ms"]),
                     _moment(content["hevo_ms"]),
                     bool(content["complete"]),
+                    int(content["reads"]),
                 ),
                 triggers=int(content["triggers"]),
                 answer=Answer.LOST,

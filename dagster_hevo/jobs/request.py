@@ -96,7 +96,8 @@ class SyncRequest:
             return False
         if object_ids is None:
             return True
-        return self.object_ids is not None and self.object_ids <= frozenset(object_ids)
+        # What was a part of the pipeline may be all of it by now.
+        return bool(self.required_ids) and self.required_ids <= frozenset(object_ids)
 
     def __str__(self) -> str:
         if self.action is SyncAction.SYNC_NOW:

@@ -246,8 +246,6 @@ class JobRunner:
 
     def _end(self, finish: Finish, interruption: BaseException | None) -> None:
         self._finish = finish
-        if finish.settlement is not None:
-            self.settle(finish.settlement)
         if interruption is not None:
             raise interruption
         if finish.error is not None:
@@ -312,7 +310,7 @@ class JobRunner:
         possible = may_be_ours(state, seen.jobs, hevo_ms)
         unknown = [job.job_id for job in possible if job.job_id not in state.owned_by_others]
         owned = self.ledger.owners(state.request_id, self.request, unknown)
-        rivals = self.ledger.pipeline(self.request).rivals(state.request_id, state.given_up)
+        rivals = self.ledger.pipeline(self.request).rivals(state.request_id)
         timeout = self.settings.job_discovery_timeout
         contested = contested_jobs(possible, rivals, timeout=timeout, now_ms=hevo_ms)
         return replace(seen, owned_by_others=frozenset(owned), contested=contested)

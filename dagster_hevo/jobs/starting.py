@@ -22,7 +22,7 @@ from dagster_hevo.jobs.failures import (
 from dagster_hevo.jobs.finding import begin_finding
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.matching import Baseline, made_at
 from dagster_hevo.jobs.polling import POLLS_BEFORE_VANISHED, begin_polling, poll, seen_again
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import IfJobRunning
@@ -85,7 +85,6 @@ def begin(state: State, began: Began) -> Step:
     state = state.but(
         earlier_request=replace(state.request, object_ids=earlier.object_ids),
         baseline=earlier.baseline,
-        triggers=earlier.triggers,
         answer=earlier.answer,
         is_possible=earlier.may_have_started_a_job,
         is_adopted=earlier.is_adopted,
@@ -142,10 +141,25 @@ def after_ready_read(state: State, seen: Observation) -> Step:
     running = running_job(seen.jobs)
     if running is not None:
         return _meet_foreign_job(state, running, seen)
-    baseline = Baseline.of(seen.jobs, seen.hevo_ms, is_complete=seen.is_complete)
+    if state.first_list is None and _needs_second_read(seen):
+        return state.but(first_list=seen.jobs), ReadJobs(all_pages=seen.is_complete)
+    # The later read is the truer one, and the earlier may have what the later left out.
+    jobs = {job.job_id: job for job in (*(state.first_list or ()), *seen.jobs)}.values()
+    reads = 1 if state.first_list is None else 2
+    baseline = Baseline.of(jobs, seen.hevo_ms, is_complete=seen.is_complete, reads=reads)
     history = begin_polling(state, None, seen.jobs).history
-    state = state.but(phase=Phase.TRIGGERING, baseline=baseline, history=history, job=None)
+    state = state.but(
+        phase=Phase.TRIGGERING, baseline=baseline, history=history, job=None, first_list=None
+    )
     return state, WriteBaseline(state.given_up)
+
+
+def _needs_second_read(seen: JobsRead) -> bool:
+    """Whether a job that one read of the list leaves out would later pass for new.
+
+    Where Hevo's clock tells when a job was made, it does not.
+    """
+    return seen.hevo_ms is None or any(made_at(job, seen.hevo_ms) is None for job in seen.jobs)
 
 
 def _is_scheduled(pipeline: Pipeline) -> bool:

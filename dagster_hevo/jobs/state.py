@@ -110,6 +110,7 @@ class State:
         is_scheduled: Whether Hevo runs the pipeline on a schedule of its own, or may.
 
         earlier_request: What an earlier attempt triggered, which may be more than is wanted now.
+        first_list: The jobs of a first read before the trigger, where one read is not enough.
         baseline: The jobs before the trigger.
         waiting_for: The request of another run that is starting a job, while it is waited for.
         waiting_since: Since when.
@@ -183,6 +184,7 @@ class State:
     is_scheduled: bool = True
 
     earlier_request: SyncRequest | None = None
+    first_list: tuple[Job, ...] | None = None
     baseline: Baseline | None = None
     waiting_for: str | None = None
     waiting_since: float = 0.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Job, JobObject, Pipeline
 from dagster_hevo.jobs.outcome import JobOutcome
-from dagster_hevo.jobs.records import Answer, EarlierRequest, Settlement
+from dagster_hevo.jobs.records import Answer, EarlierRequest
 
 # What is observed
 
@@ -284,14 +284,11 @@ class Finish:
         outcome: What became of the job, where it ended and was read.
         error: Why there is no outcome.
         was_interrupted: Whether the run was terminated.
-        settlement: How the request is settled now; None: by whoever records the outcome, or left
-            open for a retry.
     """
 
     outcome: JobOutcome | None = None
     error: HevoError | None = None
     was_interrupted: bool = False
-    settlement: Settlement | None = None
 
 
 Action = Effect | Wait | Finish

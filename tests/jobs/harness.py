@@ -177,6 +177,10 @@ class BookStore:
         self._book.lists.remove(name, entry)
         self._reaper.pass_by(f"after removal from {name}")
 
+    def pause(self, seconds: float) -> None:
+        if seconds:
+            self._reaper.pass_by("pause")
+
     def is_running(self, run_id: str) -> bool:
         return run_id in self._book.in_progress
 

@@ -355,17 +355,22 @@ def test_of_two_requests_that_claim_one_job_at_once_the_first_keeps_it(make_worl
     world = make_world(seconds=100)
 
     class ClaimsAtOnce(Reaper):
-        """Lets another request claim the same job once, just before or just after ours."""
+        """Lets another request claim the same job once, just before or just after ours.
 
-        has_claimed = False
+        The later one gives way when it has read the list.
+        """
+
+        name = ""
 
         def pass_by(self, station):
             super().pass_by(station)
             when, _, name = station.partition(" ")
             is_moment = when == ("after" if is_first else "before")
-            if name.startswith("job/") and is_moment and not self.has_claimed:
-                self.has_claimed = True
+            if name.startswith("job/") and is_moment and not self.name:
+                self.name = name
                 world.book.lists.append(name, ["another-request"])
+            elif station == "pause" and is_first:
+                world.book.lists.remove(self.name, "another-request")
 
     outcome = world.runner(reaper=ClaimsAtOnce()).run()
     jobs = world.triggered_jobs()

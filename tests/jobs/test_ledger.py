@@ -12,6 +12,7 @@ from dagster_hevo.jobs.ledger import (
     PipelineLedger,
     RequestPointer,
     append_record,
+    first_other,
     read_records,
 )
 from dagster_hevo.jobs.matching import Baseline
@@ -102,6 +103,76 @@ def test_jobs_of_other_accounts_and_pipelines_are_other_jobs():
     places = [("account", 1), ("account", 2), ("another", 1)]
     for account, pipeline_id in places:
         assert PipelineLedger(store, account, pipeline_id).claim("job", f"{account}{pipeline_id}")
+
+
+# One of several
+
+
+class SlowStore(MemoryStore):
+    """Lets another process act whenever this one waits for what others write."""
+
+    def __init__(self, *acts) -> None:
+        super().__init__()
+        self.acts = list(acts)
+        self.waited = 0.0
+
+    def pause(self, seconds: float) -> None:
+        self.waited += seconds
+        if self.acts:
+            self.acts.pop(0)(self)
+
+
+def adds(entry: str, *, first: bool = False):
+    """What another process does that adds its entry, in its place."""
+
+    def act(store: MemoryStore) -> None:
+        entries = store.lists.setdefault("list", [])
+        entries.insert(0 if first else len(entries), entry)
+
+    return act
+
+
+def takes(entry: str):
+    """What another process does that gives way."""
+    return lambda store: store.remove("list", entry)
+
+
+def first_in(store: MemoryStore) -> str | None:
+    return first_other(store, "list", "ours", counts=lambda entry: entry != "mark")
+
+
+def test_who_is_alone_stays_and_waits_for_nobody():
+    store = SlowStore()
+    store.append("list", ["mark"])
+    assert first_in(store) is None
+    assert first_in(store) is None
+    assert store.waited == 0
+    assert store.read("list") == ("mark", "ours")
+
+
+def test_who_sees_an_earlier_one_gives_way():
+    store = SlowStore()
+    store.append("list", ["theirs"])
+    assert first_in(store) == "theirs"
+    assert store.read("list") == ("theirs",)
+
+
+def test_an_earlier_one_that_is_seen_late_gives_way_to_us():
+    store = SlowStore(lambda _: None, adds("theirs", first=True))
+    assert first_in(store) is None
+    assert first_in(store) == "theirs"  # It did not: whoever comes now sees it first.
+
+
+def test_a_later_one_that_gives_way_leaves_us_first():
+    store = SlowStore(adds("theirs"), takes("theirs"))
+    assert first_in(store) is None
+    assert 0 < store.waited < 1
+
+
+def test_a_later_one_that_stays_was_first():
+    store = SlowStore(adds("theirs"))
+    assert first_in(store) == "theirs"
+    assert store.read("list") == ("theirs",)
 
 
 # Requests

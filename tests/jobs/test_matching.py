@@ -260,7 +260,10 @@ def test_a_job_whose_entries_may_mean_a_requested_object_is_not_foreign():
         (Newness.NEAR, {"lists_without": 1, "waited": True, "answer_is_doubtful": True}, False),
         (Newness.UNTIMED, {}, False),
         (Newness.UNTIMED, {"waited": True}, False),
-        (Newness.UNTIMED, {"lists_without": 1, "waited": True}, True),
+        (Newness.UNTIMED, {"lists_without": 1, "waited": True}, False),
+        (Newness.UNTIMED, {"lists_without": 2, "waited": True}, True),
+        (Newness.UNTIMED, {"lists_without": 1, "baseline_reads": 2, "waited": True}, True),
+        (Newness.UNTIMED, {"baseline_reads": 3, "waited": True}, False),
     ],
 )
 def test_a_job_is_ours_on_complete_evidence_alone(newness, more, expected):

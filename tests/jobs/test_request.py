@@ -94,6 +94,8 @@ def test_a_request_reads_as_words(request_: SyncRequest, sentence: str):
         (request_for(), request_for(action=SYNC_NOW), False),
         (request_for(action=SYNC_NOW), request_for(), False),
         (request_for(action=SYNC_NOW), request_for(action=SYNC_NOW, resync_mode=DROP), True),
+        (make_request(1, ["a", "b"], ["a", "b"]), request_for("a", "b"), True),
+        (make_request(1, ["a"], []), request_for("a", "b"), False),
     ],
 )
 def test_a_request_is_covered_by_one_that_loads_as_much(wanted, other, is_covered):

@@ -28,7 +28,12 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from dagster_hevo.jobs.ledger import MemoryStore
-from dagster_hevo.jobs.pipeline_ledger import PipelineLedger, read_records, records_list
+from dagster_hevo.jobs.pipeline_ledger import (
+    PipelineLedger,
+    read_records,
+    records_list,
+    resuming_list,
+)
 from dagster_hevo.jobs.records import EarlierRequest, Settlement, requests_in
 from simulation.dagster_world import Run
 from simulation.model import ModelJob, Trigger
@@ -105,6 +110,8 @@ class _Checker:
                 self._holders.setdefault(record.request_id, set()).add(record.run_id)
             for request in requests_in(records):
                 found[request.request_id] = request
+                resuming = self._store.read(resuming_list(root, STEP, request.request_id))
+                self._holders[request.request_id].update(resuming)
         return found
 
     # Invariants
@@ -209,7 +216,7 @@ class _Checker:
         known = self._game.objects.index.objects
         for job_id in self._instance.fully_recorded:
             job = self._jobs[job_id]
-            if not job.has_loaded or job.origin == "old":
+            if not job.has_loaded or job.origin == "old" or job.vanishes_at < inf:
                 continue
             recorded = self._instance.loads_of(job_id)
             for part in job.parts.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,7 @@ class Instance:
     Attributes:
         runs: Its runs.
         lists: The ledger.
+        places: In which order entries are in their lists.
         loads: The materializations in the event log.
         recorded_jobs: The jobs whose outcome somebody began to record.
         baselines: When each request last wrote its baseline.
@@ -65,6 +67,7 @@ class Instance:
 
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     lists: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    places: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     loads: list[Load] = field(default_factory=list[Load])
     baselines: dict[str, float] = field(default_factory=dict[str, float])
     begun: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
@@ -93,9 +96,19 @@ class StoreView:
         self._slow = slow
 
     def append(self, name: str, entries: Sequence[str]) -> None:
+        # An entry has its place when it is written, and is seen when it is committed.
+        places = self._instance.places
+        for entry in entries:
+            places.setdefault((name, entry), len(places))
         self._pass()
         known = self._instance.lists.setdefault(name, [])
-        known += [entry for entry in entries if entry not in known]
+        for entry in entries:
+            if entry in known:
+                continue
+            place = places.setdefault((name, entry), len(places))
+            if known and place < places[name, known[-1]]:
+                self._world.count("world: entries seen out of order")
+            insort(known, entry, key=lambda item: places[name, item])
         if '"kind":"baseline"' in entries[0]:
             record = json.loads("".join(entry.partition("|")[2] for entry in entries))
             self._instance.baselines[record["request"]] = self._world.now
@@ -110,6 +123,11 @@ class StoreView:
         self._pass()
         if entry in self._instance.lists.get(name, ()):
             self._instance.lists[name].remove(entry)
+            del self._instance.places[name, entry]
+
+    def pause(self, seconds: float) -> None:
+        if seconds:
+            self._world.pause(self._process, seconds)
 
     def is_running(self, run_id: str) -> bool:
         self._pass()

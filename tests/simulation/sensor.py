@@ -27,6 +27,7 @@ LOST_AFTER = 900.0
 OBJECTS_PATIENCE = 120.0
 QUIET_INTERVAL = 120.0
 LAST_TICKS = 14
+MOST_FAILED_TICKS = 100
 
 
 class Sensor:
@@ -47,13 +48,15 @@ class Sensor:
 
     def live(self, process: Process) -> None:
         """Tick until all is quiet and recorded."""
-        world, last = self._world, 0
+        world, last, failed = self._world, 0, 0
         while last < LAST_TICKS:
+            is_quiet = self._game.is_quiet()
             try:
                 self._tick(process)
             except HevoError as error:
+                failed += is_quiet
                 world.tell(process.name, f"tick ends early: {error}")
-            is_quiet = self._game.is_quiet()
+                is_quiet = is_quiet and failed > MOST_FAILED_TICKS
             last = last + 1 if is_quiet else 0
             world.pause(process, QUIET_INTERVAL if is_quiet else INTERVAL)
 

@@ -1,0 +1,90 @@
+"""The check ``hevo_job``, run without its asset: answered by the last jobs, triggering none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from dagster_hevo.api.errors import HevoConfigurationError, HevoNotFoundError
+from dagster_hevo.api.models import Job, JobObject
+from dagster_hevo.execution.events import ObjectAsset, check_result
+from dagster_hevo.jobs.hevo_api import HevoApi
+from dagster_hevo.jobs.job_list import read_jobs
+from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
+from dagster_hevo.jobs.objects import ObjectIndex, distinct
+from dagster_hevo.jobs.outcome import list_agrees, outcome_of_job
+from dagster_hevo.jobs.settings import Clock, JobSettings, SystemClock
+
+MOST_JOBS = 20
+
+
+def answer_checks(
+    hevo: HevoApi,
+    assets: Iterable[ObjectAsset],
+    checked: frozenset[dg.AssetKey],
+    *,
+    settings: JobSettings,
+    log: logging.Logger,
+    clock: Clock | None = None,
+) -> Iterator[dg.AssetCheckResult]:
+    """Say of each checked asset what the last finished job that lists it made of it.
+
+    Args:
+        hevo: Hevo's API.
+        assets: The assets of one pipeline.
+        checked: Those whose check is to be answered.
+        settings: How long the list of a job's objects may lag behind the job's end.
+        log: Where people are told of jobs that do not say enough.
+        clock: Tells the time and waits.
+
+    Raises:
+        HevoConfigurationError: No recent job lists some of them.
+    """
+    known = list(assets)
+    pipeline_id = known[0].pipeline_id
+    index = ObjectIndex(asset.known for asset in known)
+    unanswered = {asset.object_id: asset for asset in known if asset.key in checked}
+    ended = [job for job in read_jobs(hevo, pipeline_id).jobs if job.is_terminal]
+    ended.sort(key=lambda job: job.created_ts or 0, reverse=True)
+    for job in ended[:MOST_JOBS]:
+        if not unanswered:
+            return
+        listed = _objects_of(hevo, pipeline_id, job, settings, clock or SystemClock())
+        if not list_agrees(job, listed):
+            log.warning(
+                f"Job {job.job_id} of pipeline {pipeline_id} ended {job.status}, and the list of "
+                "its objects does not agree with its counts: what it does not list is answered by "
+                "earlier jobs."
+            )
+        outcome = outcome_of_job(pipeline_id, job, listed, index, requested=())
+        for item in outcome.objects.values():
+            asset = unanswered.pop(item.object_id, None)
+            if asset is not None:
+                yield check_result(outcome, item, asset.key)
+    if unanswered:
+        names = ", ".join(sorted(asset.known.name for asset in unanswered.values())[:10])
+        raise HevoConfigurationError(
+            f"None of the last {MOST_JOBS} finished jobs of pipeline {pipeline_id} has {names}: "
+            "there is nothing to check. Materialize the assets first."
+        )
+
+
+def _objects_of(
+    hevo: HevoApi, pipeline_id: int, job: Job, settings: JobSettings, clock: Clock
+) -> tuple[JobObject, ...]:
+    """What a job lists of its objects; while it has ended just now, until that is complete."""
+    while True:
+        try:
+            listed = distinct(hevo.get_job_objects(pipeline_id, job.job_id))
+        except HevoNotFoundError:
+            listed = ()
+        now_ms = hevo.hevo_now_ms()
+        if list_agrees(job, listed) or now_ms is None or job.updated_ts is None:
+            return listed
+        age_ms = now_ms - job.updated_ts
+        left = settings.objects_timeout - max(age_ms, 0) / 1000
+        if left <= 0 or age_ms < -CLOCK_TOLERANCE_MS:
+            return listed
+        clock.sleep(min(settings.poll_interval, left))
