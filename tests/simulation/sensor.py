@@ -50,14 +50,16 @@ class Sensor:
         """Tick until all is quiet and recorded."""
         world, last, failed = self._world, 0, 0
         while last < LAST_TICKS:
-            is_quiet = self._game.is_quiet()
+            is_quiet, has_failed = self._game.is_quiet(), False
             try:
                 self._tick(process)
             except HevoError as error:
-                failed += is_quiet
+                failed, has_failed = failed + is_quiet, True
                 world.tell(process.name, f"tick ends early: {error}")
-                is_quiet = is_quiet and failed > MOST_FAILED_TICKS
-            last = last + 1 if is_quiet else 0
+            if not is_quiet:
+                last = 0
+            elif not has_failed or failed > MOST_FAILED_TICKS:
+                last += 1
             world.pause(process, QUIET_INTERVAL if is_quiet else INTERVAL)
 
     def forget(self) -> None:
