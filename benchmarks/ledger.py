@@ -48,7 +48,9 @@ def carry_out(
     request, request_id = request_for(pipeline_id), ledger.new_request_id()
     ledger.announce(request_id, request)
     ledger.write_baseline(request_id, request, Baseline(frozenset({"a", "b"}), 1, 2), 1)
-    ledger.write_answer(request_id, request, Answer.ACCEPTED, hevo_ms=3, is_possible=True)
+    ledger.write_answer(
+        request_id, request, Answer.ACCEPTED, hevo_ms=3, may_have_started_a_job=True
+    )
     job_id = f"job-{pipeline_id}"
     ledger.claim(
         request_id,

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from dagster_hevo.jobs.schedule import History, Progress, next_look
+from dagster_hevo.jobs.schedule import History, Progress, next_poll
 
 POLL_INTERVAL = 10.0
 LATENCY = 0.3
@@ -58,12 +58,12 @@ def one_job(case: Case, rng: random.Random) -> Watched:
         finds, elapsed = finds + 1, elapsed + 5
     looks = 0
     while elapsed < case.duration:
-        elapsed += next_look(
+        elapsed += next_poll(
             elapsed=elapsed,
             history=case.history,
             progress=case.progress(elapsed),
-            looks_so_far=looks,
-            last_look=elapsed,
+            polls_so_far=looks,
+            last_poll=elapsed,
             poll_interval=POLL_INTERVAL,
             watchers=1,
             requests_per_minute=100,
@@ -270,12 +270,12 @@ class Crowd:
             self.watchers -= 1
             self._ask(wish, lambda wish: None)
             return
-        wait = next_look(
+        wait = next_poll(
             elapsed=elapsed,
             history=wish.case.history,
             progress=wish.case.progress(elapsed),
-            looks_so_far=wish.looks,
-            last_look=elapsed,
+            polls_so_far=wish.looks,
+            last_poll=elapsed,
             poll_interval=POLL_INTERVAL,
             watchers=self.watchers if self.counted else 1,
             requests_per_minute=self.limit,

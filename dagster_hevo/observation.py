@@ -31,7 +31,7 @@ from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome, list_agrees
 from dagster_hevo.jobs.polling import age_of
-from dagster_hevo.jobs.schedule import History, Progress, next_look
+from dagster_hevo.jobs.schedule import History, Progress, next_poll
 from dagster_hevo.sensor_cursor import PipelineCursor, SensorCursor
 from dagster_hevo.tick_budget import TickBudget, TickSpent
 
@@ -385,12 +385,12 @@ class Tick:
         if job.status is JobStatus.CANCELLING:
             return interval
         elapsed = age_of(job)
-        wait = next_look(
+        wait = next_poll(
             elapsed=elapsed,
             history=History.of([other for other in jobs if other is not job], job.type),
             progress=Progress.of(job, elapsed),
-            looks_so_far=0,
-            last_look=elapsed,
+            polls_so_far=0,
+            last_poll=elapsed,
             poll_interval=interval,
             watchers=max(1, self._in_flight),
             requests_per_minute=self.settings.most_requests,

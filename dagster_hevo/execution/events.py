@@ -261,7 +261,7 @@ def summary(outcome: JobOutcome) -> str:
     job = outcome.job
     took = f" in {as_text(job.duration / 1000)}" if job.duration is not None else ""
     fresh = sum(item.result.is_fresh for item in outcome.objects.values())
-    bad = [item.name for item in outcome.failed_objects]
+    bad = [item.name for item in outcome.problem_objects]
     named = ", ".join(bad[:OBJECTS_NAMED]) + (", ..." if len(bad) > OBJECTS_NAMED else "")
     trouble = f"; to look into: {named}" if bad else ""
     return (
@@ -289,7 +289,7 @@ def failure_of_outcome(
         description=f"{summary(outcome)} What to do: {way_out}.",
         metadata={
             **job_metadata(outcome.pipeline_id, outcome.job),
-            "failed_objects": dg.MetadataValue.json(
+            "problem_objects": dg.MetadataValue.json(
                 [
                     {
                         "object": item.name,
@@ -297,7 +297,7 @@ def failure_of_outcome(
                         "events_failed": item.events_failed,
                         "remark": item.remark,
                     }
-                    for item in outcome.failed_objects
+                    for item in outcome.problem_objects
                 ]
             ),
         },

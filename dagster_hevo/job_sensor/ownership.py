@@ -18,7 +18,7 @@ from dagster_hevo.jobs.pipeline_ledger import (
     PipelineLedger,
     RequestPointer,
 )
-from dagster_hevo.jobs.records import Answer, EarlierRequest, Settlement
+from dagster_hevo.jobs.records import Answer, RecordedRequest, Settlement
 from dagster_hevo.jobs.request import SyncAction, SyncRequest
 
 
@@ -65,7 +65,7 @@ class JobOwnership:
 
     def owner_of(self, job: Job, hevo_ms: int | None) -> Owner:
         """Whose a job is."""
-        if self._ledger.is_settled(job.job_id):
+        if self._ledger.is_recorded(job.job_id):
             return Owner(OwnerKind.SETTLED)
         request_id = self._ledger.owner_of(job.job_id)
         if request_id is not None and request_id != self._me:
@@ -85,7 +85,7 @@ class JobOwnership:
 
     def _candidates_for(
         self, job: Job, hevo_ms: int | None
-    ) -> list[tuple[RequestPointer, EarlierRequest]]:
+    ) -> list[tuple[RequestPointer, RecordedRequest]]:
         """The requests without a job that may own this one."""
         found = (
             (pointer, self._ledger.request_of(pointer))
@@ -109,20 +109,20 @@ class JobOwnership:
             return Owner(OwnerKind.RUN, run_id)
         return Owner(OwnerKind.ORPHANED, run_id, self._ended_at(run_id))
 
-    def _may_own(self, request: EarlierRequest, job: Job, hevo_ms: int | None) -> bool:
+    def _may_own(self, request: RecordedRequest, job: Job, hevo_ms: int | None) -> bool:
         if self._newness_for(request, job, hevo_ms) in {None, Newness.OLD, Newness.LATE}:
             return False
         return fit_by_type(_as_sync_request(request), job) is not Fit.NO
 
     def _owns(
         self,
-        request: EarlierRequest,
+        request: RecordedRequest,
         job: Job,
         object_ids: frozenset[str],
         hevo_ms: int | None,
     ) -> bool:
         """Whether the evidence is complete that a job came of a request."""
-        if request.answer is Answer.DOUBTFUL:
+        if request.answer is Answer.UNCLEAR:
             return False
         if self._newness_for(request, job, hevo_ms) is not Newness.AFTER:
             return False
@@ -133,14 +133,14 @@ class JobOwnership:
         return fit in {Fit.EXACT, Fit.SUPERSET}
 
     def _newness_for(
-        self, request: EarlierRequest, job: Job, hevo_ms: int | None
+        self, request: RecordedRequest, job: Job, hevo_ms: int | None
     ) -> Newness | None:
         """How new a job is for a request that has none yet; None where no job can come of it."""
         if request.baseline is None or request.job_id is not None:
             return None
         if not request.may_have_started_a_job or request.settlement is not None:
             return None
-        triggered_ms = request.answered_ms or request.baseline.hevo_ms
+        triggered_ms = request.triggered_ms
         until_ms = None if triggered_ms is None else triggered_ms + self._discovery_ms
         return newness_of(job, request.baseline, until_ms=until_ms, now_ms=hevo_ms)
 
@@ -187,7 +187,7 @@ class JobOwnership:
             )
 
 
-def _as_sync_request(request: EarlierRequest) -> SyncRequest:
+def _as_sync_request(request: RecordedRequest) -> SyncRequest:
     return SyncRequest(
         request.pipeline_id,
         SyncAction(request.action),

@@ -16,19 +16,18 @@ from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding
 from dagster_hevo.jobs.following import after_outcome_read, after_poll, stop_following
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.starting import (
-    after_baseline,
     after_block_read,
     after_ready_read,
     after_refusal_read,
     after_resume_read,
     after_trigger,
+    after_turn,
     begin,
 )
-from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
     READS,
     Action,
-    BaselineWritten,
     Began,
     CancelAnswered,
     Finish,
@@ -37,15 +36,14 @@ from dagster_hevo.jobs.steps import (
     Read,
     ReadFailed,
     TriggerAnswered,
+    TurnAnswered,
     Wait,
 )
 
-OUTAGE_TOLD_EVERY = 60.0
-
-Step = tuple[State, Action]
+OUTAGE_LOGGED_EVERY = 60.0
 
 
-def next_step(state: State, observation: Observation) -> Step:
+def next_step(state: State, observation: Observation) -> Next:
     """Decide what follows from an observation.
 
     Args:
@@ -67,17 +65,17 @@ def next_step(state: State, observation: Observation) -> Step:
     return _bounded(*_in_phase(state, observation), observation)
 
 
-def _in_phase(state: State, observation: Observation) -> Step:
+def _in_phase(state: State, observation: Observation) -> Next:
     if isinstance(observation, Began):
         return begin(state, observation)
-    if isinstance(observation, BaselineWritten):
-        return after_baseline(state, observation)
+    if isinstance(observation, TurnAnswered):
+        return after_turn(state, observation)
     if isinstance(observation, TriggerAnswered):
         return after_trigger(state, observation)
     return _AFTER_READ[state.phase](state, observation)
 
 
-_AFTER_READ: Mapping[Phase, Callable[[State, Observation], Step]] = {
+_AFTER_READ: Mapping[Phase, Callable[[State, Observation], Next]] = {
     Phase.RESUMING: after_resume_read,
     Phase.READY: after_ready_read,
     Phase.REFUSED: after_refusal_read,
@@ -98,12 +96,12 @@ def _after_answer(state: State, observation: Observation) -> State:
     if state.out_since is None:
         return state
     gone = as_text(observation.now - state.out_since)
-    if state.out_told_at is not None:
+    if state.outage_logged_at is not None:
         state = state.saying(f"Hevo's API answers again, after {gone}.")
-    return state.but(out_since=None, out_told_at=None)
+    return state.but(out_since=None, outage_logged_at=None)
 
 
-def _after_failed_read(state: State, failed: ReadFailed) -> Step:
+def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     """A failed read is not a failed job: it is repeated, within the bound for outages."""
     read = state.reading
     now = failed.now
@@ -116,9 +114,9 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Step:
     if now - out_since >= state.settings.outage_timeout:
         error = outage_error(read.what, now - out_since, failed.error)
         return state.but(phase=Phase.ENDED), Finish(error=error)
-    if state.out_told_at is None or now - state.out_told_at >= OUTAGE_TOLD_EVERY:
+    if state.outage_logged_at is None or now - state.outage_logged_at >= OUTAGE_LOGGED_EVERY:
         left = as_text(state.settings.outage_timeout - (now - out_since))
-        state = state.but(out_told_at=now).saying(
+        state = state.but(outage_logged_at=now).saying(
             f"Hevo's API gave no usable answer for {read.what}; trying for up to {left}. "
             f"Last: {failed.error}",
             logging.WARNING,
@@ -130,7 +128,7 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Step:
 # The end of patience
 
 
-def _bounded(state: State, action: Action, observation: Observation) -> Step:
+def _bounded(state: State, action: Action, observation: Observation) -> Next:
     """Keep waits within the deadline, and remember what is read."""
     then = action.then if isinstance(action, Wait) else action
     is_read = isinstance(then, READS)
@@ -159,18 +157,18 @@ def _as_read(action: object) -> Read:
     return action
 
 
-def _stop(state: State, now: float, ending: Finish) -> Step:
+def _stop(state: State, now: float, ending: Finish) -> Next:
     """Nobody waits for the job any more: cancel it, where it is certain that it is ours."""
     if state.ending is not None:
         return state.but(phase=Phase.ENDED), state.ending
     if state.phase is Phase.RUNNING:
         return stop_following(state, ending)
-    if state.phase in {Phase.FINDING, Phase.TRIGGERING} and state.is_possible:
+    if state.phase in {Phase.FINDING, Phase.TRIGGERING} and state.may_have_started_a_job:
         return begin_stop_finding(state, now, ending)
     return state.but(phase=Phase.ENDED), ending
 
 
-def _after_cancel(state: State, answered: CancelAnswered) -> Step:
+def _after_cancel(state: State, answered: CancelAnswered) -> Next:
     job_id = state.job.job_id if state.job is not None else "?"
     why = "the run was terminated" if _is_interruption(state) else "poll_timeout ran out"
     if answered.error is None:

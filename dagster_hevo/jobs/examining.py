@@ -23,7 +23,8 @@ from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.state import Examination, Sighting, State
 from dagster_hevo.jobs.steps import JobsRead, ObjectsRead, Observation
 
-# Our job is normally listed after this share of job_discovery_timeout.
+# Jobs appear in the list 5 to 15 seconds after they were made (hevo-api.md): a share of
+# job_discovery_timeout, so that whoever scales one scales both.
 LISTING_SHARE = 1 / 3
 MOST_EXAMINED_AT_ONCE = 5
 # The objects of a candidate are read at growing intervals, counted in poll intervals.
@@ -158,7 +159,7 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         is_examined=is_examined,
         is_claimed=job.job_id in state.owned_by_others,
         may_be_anothers=is_after_restart or job.job_id in state.contested,
-        answer_is_doubtful=state.answer is Answer.DOUBTFUL,
+        answer_is_unclear=state.answer is Answer.UNCLEAR,
         waited=has_waited(state, seen.now),
         waited_long=seen.now >= state.triggered_at + state.settings.job_discovery_timeout,
     )

@@ -36,9 +36,8 @@ from dagster_hevo.jobs.polling import begin_polling
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 from dagster_hevo.jobs.settings import as_text
-from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
-    Action,
     CancelJob,
     ClaimAnswered,
     ClaimJob,
@@ -69,8 +68,6 @@ LEAST_READS = 2
 STOP_PATIENCE = 20.0
 STOP_WAIT = 1.5
 
-Step = tuple[State, Action]
-
 
 def begin_finding(
     state: State,
@@ -79,7 +76,7 @@ def begin_finding(
     triggered_ms: int | None,
     now: float,
     is_resumed: bool = False,
-) -> Step:
+) -> Next:
     """Look for the job that came of a trigger.
 
     Args:
@@ -99,7 +96,7 @@ def begin_finding(
     first = min(state.settings.poll_interval * FIRST_WAIT_SHARE, LONGEST_FIRST_WAIT)
     state = state.but(
         phase=Phase.FINDING,
-        is_possible=True,
+        may_have_started_a_job=True,
         triggered_at=triggered_at,
         triggered_ms=triggered_ms,
         until_ms=None if triggered_ms is None else triggered_ms + round(timeout * 1000),
@@ -126,7 +123,7 @@ def begin_finding(
     return state, Wait(min(first, timeout), ReadJobs())
 
 
-def begin_stop_finding(state: State, now: float, ending: Finish) -> Step:
+def begin_stop_finding(state: State, now: float, ending: Finish) -> Next:
     """The run is terminated while its job is looked for: find it in seconds, to cancel it."""
     if state.ending is not None:
         state = state.saying(
@@ -145,7 +142,7 @@ def begin_stop_finding(state: State, now: float, ending: Finish) -> Step:
     ), ReadJobs()
 
 
-def after_find_read(state: State, seen: Observation) -> Step:
+def after_find_read(state: State, seen: Observation) -> Next:
     """The list, a candidate's objects, or the pipeline were read; or a claim was answered."""
     if isinstance(seen, JobsRead):
         return _examine_next(with_list(state, seen), seen)
@@ -168,18 +165,19 @@ def after_find_read(state: State, seen: Observation) -> Step:
     return follow_claimed(state, seen)
 
 
-def _examine_next(state: State, seen: Observation) -> Step:
+def _examine_next(state: State, seen: Observation) -> Next:
     if state.to_examine:
         return state, ReadObjects(state.to_examine[0])
     return _conclude(state, seen)
 
 
-def _conclude(state: State, seen: Observation) -> Step:
+def _conclude(state: State, seen: Observation) -> Next:
     """Everything that is listed was read: what does it prove?"""
     found = [evidence_of(state, job, seen) for job in state.listed]
     match = best_match(found, state.triggered_ms)
     if match is not None:
-        return _claim(state, match)
+        rest = [item for item in found if not item.is_foreign and item is not match]
+        return _claim(state, match, is_alone=not rest)
     if state.ending is not None:
         if seen.now >= state.stop_by:
             return begin_stop_finding(state, seen.now, state.ending)
@@ -207,11 +205,12 @@ def _conclude(state: State, seen: Observation) -> Step:
     return _give_up(state, [item.job for item in candidates])
 
 
-def _claim(state: State, match: Evidence) -> Step:
+def _claim(state: State, match: Evidence, *, is_alone: bool) -> Next:
+    """Claim a job; ``is_alone``: no other job may be ours."""
     job = match.job
     # Hevo's schedule starts INCREMENTAL jobs too.
     is_surely_ours = state.request.action is SyncAction.RESYNC or not state.is_scheduled
-    may_be_cancelled = match.may_be_cancelled and is_surely_ours
+    may_be_cancelled = match.may_be_cancelled and is_surely_ours and is_alone
     if state.ending is not None and not may_be_cancelled:
         state = state.saying(
             f"Job {job_text(job)} may be the result of this request, without proof that nobody "
@@ -253,7 +252,7 @@ def _ran_at_trigger(state: State, job: Job, seen: Observation) -> bool:
 
 def _beside_foreign_job(
     state: State, running: Job, candidates: list[Evidence], seen: Observation, *, is_over: bool
-) -> Step:
+) -> Next:
     """A foreign job runs: ours may come when it has ended."""
     timeout = state.settings.job_discovery_timeout
     is_late = is_over and seen.now >= state.triggered_at + 2 * timeout and not candidates
@@ -267,8 +266,8 @@ def _beside_foreign_job(
             "and no job came of the trigger. Adopting that job."
         ).but(is_adopted=True, may_be_cancelled=False)
         return state, ClaimJob(running.job_id, is_adopted=True)
-    if state.told != (running.job_id,):
-        state = state.but(told=(running.job_id,)).saying(
+    if state.last_logged != (running.job_id,):
+        state = state.but(last_logged=(running.job_id,)).saying(
             f"Pipeline {state.request.pipeline_id} is busy with foreign job {job_text(running)}; "
             "waiting for its end, or for the job of this request."
         )
@@ -276,7 +275,7 @@ def _beside_foreign_job(
     return _wait(state.but(find_until=until), seen)
 
 
-def _wait(state: State, seen: Observation) -> Step:
+def _wait(state: State, seen: Observation) -> Next:
     longest = max(state.settings.poll_interval, LONGEST_WAIT if state.list_reads > 8 else 0.0)
     wait = min(state.interval, longest)
     if seen.now < state.find_until:
@@ -286,7 +285,7 @@ def _wait(state: State, seen: Observation) -> Step:
     return state, Wait(wait, ReadJobs(all_pages=is_last))
 
 
-def _after_pipeline(state: State, seen: PipelineRead) -> Step:
+def _after_pipeline(state: State, seen: PipelineRead) -> Next:
     """A pipeline that restarts after a resync shows its job when it is ready.
 
     This is read once, soon after the trigger: a restart that begins later is another's. An attempt
@@ -314,14 +313,14 @@ def _after_pipeline(state: State, seen: PipelineRead) -> Step:
     return state, ReadJobs()
 
 
-def _give_up(state: State, candidates: list[Job]) -> Step:
+def _give_up(state: State, candidates: list[Job]) -> Next:
     """No job of ours came, in the whole list, in all the time that it may take."""
     request, timeout = state.request, state.settings.job_discovery_timeout
     ended = state.but(phase=Phase.ENDED)
     if candidates:
         # Also where none of them has loaded: ours may be listed later than all of them.
         return ended, Finish(error=candidates_error(request, candidates))
-    again = state.but(phase=Phase.READY, is_possible=False, job=None, told=())
+    again = state.but(phase=Phase.READY, may_have_started_a_job=False, job=None, last_logged=())
     if state.blocker is not None:
         if state.triggers >= MOST_IGNORED_TRIGGERS:
             return ended, Finish(

@@ -21,9 +21,8 @@ from dagster_hevo.jobs.polling import (
 )
 from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.jobs.settings import as_text
-from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
-    Action,
     ActiveObjectsRead,
     CancelJob,
     Finish,
@@ -40,10 +39,8 @@ from dagster_hevo.jobs.steps import (
     Wait,
 )
 
-Step = tuple[State, Action]
 
-
-def follow_claimed(state: State, seen: Observation) -> Step:
+def follow_claimed(state: State, seen: Observation) -> Next:
     """The job in ``state.job`` is ours."""
     job = state.job
     assert job is not None
@@ -58,7 +55,7 @@ def follow_claimed(state: State, seen: Observation) -> Step:
     return _read_outcome(state, seen)
 
 
-def _start_over(state: State, job: Job) -> Step:
+def _start_over(state: State, job: Job) -> Next:
     """The job of an earlier attempt ended badly: this attempt is there to load the data again."""
     state = state.saying(
         f"Job {job.job_id}, which an earlier attempt triggered, ended {job.status}. Starting over."
@@ -66,7 +63,7 @@ def _start_over(state: State, job: Job) -> Step:
     return state, StartOver()
 
 
-def after_poll(state: State, seen: Observation) -> Step:
+def after_poll(state: State, seen: Observation) -> Next:
     """Our job was polled."""
     if isinstance(seen, JobMissing):
         missing = state.missing + 1
@@ -96,7 +93,7 @@ def after_poll(state: State, seen: Observation) -> Step:
     return poll(state, seen)
 
 
-def stop_following(state: State, ending: Finish) -> Step:
+def stop_following(state: State, ending: Finish) -> Next:
     """Nobody waits for our job any more."""
     job = state.job
     ended = state.but(phase=Phase.ENDED)
@@ -115,7 +112,7 @@ def stop_following(state: State, ending: Finish) -> Step:
     return ended.saying(text, logging.WARNING), ending
 
 
-def _read_outcome(state: State, seen: Observation) -> Step:
+def _read_outcome(state: State, seen: Observation) -> Next:
     job = state.job
     assert job is not None
     line = progress_line(state.request.pipeline_id, job, seen.now - state.job_began)
@@ -125,7 +122,7 @@ def _read_outcome(state: State, seen: Observation) -> Step:
     return state.saying(line), ReadObjects(job.job_id)
 
 
-def after_outcome_read(state: State, seen: Observation) -> Step:
+def after_outcome_read(state: State, seen: Observation) -> Next:
     """The objects of our job were read, or the job once more, for its counts."""
     job = state.job
     assert job is not None
@@ -159,7 +156,7 @@ def after_outcome_read(state: State, seen: Observation) -> Step:
     return state, Wait(pause, ReadJob(job.job_id))
 
 
-def _finish(state: State) -> Step:
+def _finish(state: State) -> Next:
     outcome = _outcome(state)
     is_counted = any(
         item.result is ObjectResult.LOADED_BY_COUNT for item in outcome.objects.values()

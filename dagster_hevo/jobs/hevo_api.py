@@ -98,5 +98,5 @@ def meaning_of(error: HevoError) -> tuple[Answer, bool]:
         return Answer.REFUSED, False
     if isinstance(error, HevoServerError):
         is_gateway = error.status_code in GATEWAY_ERRORS or not error.was_json
-        return (Answer.LOST if is_gateway else Answer.DOUBTFUL), False
+        return (Answer.LOST if is_gateway else Answer.UNCLEAR), False
     return Answer.REFUSED, type(error) is HevoApiError

@@ -35,8 +35,8 @@ from dagster_hevo.jobs.pipeline_ledger import (
 )
 from dagster_hevo.jobs.records import (
     Answer,
-    EarlierRequest,
     Record,
+    RecordedRequest,
     RecordKind,
     Settlement,
     baseline_content,
@@ -88,7 +88,7 @@ class Ledger:
         self._new_id = new_id
         self._list = records_list(self._root_run_id, step_key)
 
-    def resume(self, request: SyncRequest) -> EarlierRequest | None:
+    def resume(self, request: SyncRequest) -> RecordedRequest | None:
         """The request of an earlier attempt that this one goes on with; None to begin a new one.
 
         Settled requests are not resumed, in whichever run they were settled, unless the step that
@@ -114,13 +114,13 @@ class Ledger:
                     return found
         return None
 
-    def _requests(self) -> tuple[EarlierRequest, ...]:
+    def _requests(self) -> tuple[RecordedRequest, ...]:
         return requests_in(read_records(self._store, self._list))
 
-    def _is_open(self, earlier: EarlierRequest) -> bool:
+    def _is_open(self, earlier: RecordedRequest) -> bool:
         return not (self._is_finished(earlier) or self._is_held_elsewhere(earlier))
 
-    def _begin_resuming(self, earlier: EarlierRequest) -> bool:
+    def _begin_resuming(self, earlier: RecordedRequest) -> bool:
         """Whether this run may go on with a request, and no other that re-executes the same one."""
         if earlier.run_id == self._run_id:
             return True
@@ -128,7 +128,7 @@ class Ledger:
         is_running = self._store.is_running
         return first_other(self._store, name, self._run_id, counts=is_running) is None
 
-    def _is_finished(self, earlier: EarlierRequest) -> bool:
+    def _is_finished(self, earlier: RecordedRequest) -> bool:
         if earlier.settlement is None:
             # A step that ended well does not wait for its job: it leaves it to the job sensor.
             return earlier.job_id is not None and self._has_succeeded(earlier)
@@ -139,13 +139,13 @@ class Ledger:
             return earlier.attempt >= self._attempt
         return self._has_succeeded(earlier)
 
-    def _has_succeeded(self, earlier: EarlierRequest) -> bool:
+    def _has_succeeded(self, earlier: RecordedRequest) -> bool:
         return self._store.has_succeeded(earlier.run_id, self._step_key)
 
-    def _is_held_elsewhere(self, earlier: EarlierRequest) -> bool:
+    def _is_held_elsewhere(self, earlier: RecordedRequest) -> bool:
         return earlier.run_id != self._run_id and self._store.is_running(earlier.run_id)
 
-    def _is_mine(self, earlier: EarlierRequest) -> bool:
+    def _is_mine(self, earlier: RecordedRequest) -> bool:
         return earlier.run_id == self._run_id and earlier.attempt == self._attempt
 
     def new_request_id(self) -> str:
@@ -166,7 +166,7 @@ class Ledger:
 
     def withdraw_trigger(self, request_id: str, request: SyncRequest) -> None:
         """Write down that no job came of a trigger."""
-        content = {"answer": Answer.REFUSED.value, "hevo_ms": None, "possible": False}
+        content = {"answer": Answer.REFUSED.value, "hevo_ms": None, "may_have_started_a_job": False}
         sentence = f"No job came of the trigger: {request}."
         self._write(RecordKind.ANSWERED, request_id, content, sentence)
         self.pipeline(request).remove_starting(request_id)
@@ -189,18 +189,22 @@ class Ledger:
         answer: Answer,
         *,
         hevo_ms: int | None,
-        is_possible: bool,
+        may_have_started_a_job: bool,
     ) -> None:
         """Write down what Hevo answered to a trigger, and whether a job may come of the request."""
-        content = {"answer": answer.value, "hevo_ms": hevo_ms, "possible": is_possible}
+        content = {
+            "answer": answer.value,
+            "hevo_ms": hevo_ms,
+            "may_have_started_a_job": may_have_started_a_job,
+        }
         said = {
             Answer.ACCEPTED: "Hevo accepted the trigger",
             Answer.REFUSED: "The trigger had no effect",
-            Answer.DOUBTFUL: "Hevo answered the trigger with an error that may be a refusal",
+            Answer.UNCLEAR: "Hevo answered the trigger with an error that may be a refusal",
             Answer.LOST: "No usable answer to the trigger; its job is looked for",
         }[answer]
         self._write(RecordKind.ANSWERED, request_id, content, f"{said}: {request}.")
-        if not is_possible:
+        if not may_have_started_a_job:
             self.pipeline(request).remove_starting(request_id)
 
     def another_starting(
@@ -342,7 +346,7 @@ class Ledger:
         self._write(RecordKind.SETTLED, request_id, {"how": how.value}, sentence)
         ledger = self.pipeline(request)
         if job_id is not None:
-            mark = ledger.mark_settled if is_recorded else ledger.mark_for_sensor
+            mark = ledger.mark_recorded if is_recorded else ledger.mark_for_sensor
             mark(job_id, request_id)
         ledger.remove(request_id)
 
@@ -370,14 +374,11 @@ class Ledger:
             )
 
 
-def _age(other: EarlierRequest, hevo_ms: int | None) -> float | None:
+def _age(other: RecordedRequest, hevo_ms: int | None) -> float | None:
     """How many seconds ago another request was triggered, by Hevo's clock."""
-    triggered = other.answered_ms
-    if triggered is None and other.baseline is not None:
-        triggered = other.baseline.hevo_ms
-    if triggered is None or hevo_ms is None:
+    if other.triggered_ms is None or hevo_ms is None:
         return None
-    return (hevo_ms - triggered) / 1000
+    return (hevo_ms - other.triggered_ms) / 1000
 
 
 class MemoryStore:

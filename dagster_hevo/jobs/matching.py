@@ -36,15 +36,15 @@ class Baseline:
 
     Attributes:
         job_ids: The jobs that were listed.
-        newest_ms: When the newest of them was made, in epoch milliseconds by Hevo's clock: what is
-            older is not new. Without a Date header, the oldest.
+        not_before_ms: What was made before this is not new: when the newest of them was made, in
+            epoch milliseconds by Hevo's clock. Without a Date header, the oldest.
         hevo_ms: Hevo's time by its Date header, or None where no answer had one.
         is_complete: Whether every page of the list was read.
         reads: How often the list was read.
     """
 
     job_ids: frozenset[str]
-    newest_ms: int | None = None
+    not_before_ms: int | None = None
     hevo_ms: int | None = None
     is_complete: bool = True
     reads: int = 1
@@ -82,7 +82,7 @@ class Baseline:
     @property
     def begins_ms(self) -> int | None:
         """The earliest moment at which our job can have been made, as far as known."""
-        return self.hevo_ms if self.hevo_ms is not None else self.newest_ms
+        return self.hevo_ms if self.hevo_ms is not None else self.not_before_ms
 
 
 def made_at(job: Job, hevo_ms: int | None) -> int | None:
@@ -128,7 +128,7 @@ def newness_of(
     if made is None:
         return Newness.UNTIMED
     # The same clock wrote both: what is older than a job of the baseline was there before.
-    if baseline.newest_ms is not None and made < baseline.newest_ms:
+    if baseline.not_before_ms is not None and made < baseline.not_before_ms:
         return Newness.OLD
     if baseline.hevo_ms is None:
         return Newness.UNTIMED
@@ -281,7 +281,7 @@ class Evidence:
             as often as they are worth.
         is_claimed: Whether another request has claimed it.
         may_be_anothers: Whether it may have come of another trigger as well.
-        answer_is_doubtful: Whether the trigger was answered with an error that may be a refusal.
+        answer_is_unclear: Whether the trigger was answered with an error that may be a refusal.
         is_timely: Whether it came in the time in which ours must come. An attempt that resumes
             another one long after may not know.
         waited: Whether so much time has passed since the trigger that our job is listed, as a rule.
@@ -296,7 +296,7 @@ class Evidence:
     is_examined: bool = False
     is_claimed: bool = False
     may_be_anothers: bool = False
-    answer_is_doubtful: bool = False
+    answer_is_unclear: bool = False
     waited: bool = False
     waited_long: bool = False
     is_timely: bool = True
@@ -318,7 +318,7 @@ class Evidence:
     def _is_new(self) -> bool:
         if self.newness is Newness.AFTER:
             return True
-        if self.answer_is_doubtful or not self.is_timely:
+        if self.answer_is_unclear or not self.is_timely:
             return False
         # An older job may be listed late, and any job left out of one read. So our job is given the
         # time to be listed too.
@@ -335,7 +335,7 @@ class Evidence:
             self.is_ours
             and self.fit is Fit.EXACT
             and self.newness is Newness.AFTER
-            and not self.answer_is_doubtful
+            and not self.answer_is_unclear
         )
 
 

@@ -143,7 +143,7 @@ class JobOutcome:
         return self.job.status.completion
 
     @property
-    def failed_objects(self) -> tuple[ObjectOutcome, ...]:
+    def problem_objects(self) -> tuple[ObjectOutcome, ...]:
         """The objects that there is something to look into, the gravest first."""
         bad = [item for item in self.objects.values() if not item.is_good]
         return tuple(sorted(bad, key=lambda item: (not item.result.is_error, item.name)))

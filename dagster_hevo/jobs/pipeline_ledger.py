@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from dagster_hevo.jobs.matching import Rival
 from dagster_hevo.jobs.records import (
-    EarlierRequest,
     Record,
+    RecordedRequest,
     RecordKind,
     Settlement,
     requests_in,
@@ -109,14 +109,14 @@ def read_records(store: LedgerStore, name: str) -> tuple[Record, ...]:
     return _records_in(tuple(store.read(name)))
 
 
-def read_requests(store: LedgerStore, name: str) -> tuple[EarlierRequest, ...]:
+def read_requests(store: LedgerStore, name: str) -> tuple[RecordedRequest, ...]:
     """The requests that the records of a list tell of, in the order in which they began."""
     return _requests_in(tuple(store.read(name)))
 
 
 # Lists are read much more often than they grow.
 @lru_cache(maxsize=LISTS_REMEMBERED)
-def _requests_in(entries: tuple[str, ...]) -> tuple[EarlierRequest, ...]:
+def _requests_in(entries: tuple[str, ...]) -> tuple[RecordedRequest, ...]:
     return requests_in(_records_in(entries))
 
 
@@ -207,7 +207,7 @@ class PipelineLedger:
         requests = [entry for entry in claims if not entry.startswith(SENSOR_PREFIX)]
         return next(iter(requests or claims), None)
 
-    def is_settled(self, job_id: str) -> bool:
+    def is_recorded(self, job_id: str) -> bool:
         """Whether a run has recorded the outcome of a job."""
         entries = self._store.read(f"job/{self._place}/{job_id}")
         return any(entry.startswith(_SETTLED) for entry in entries)
@@ -251,7 +251,7 @@ class PipelineLedger:
         first = first_other(self._store, name, f"{_RECORDING}{by}", counts=records)
         return None if first is None else first.removeprefix(_RECORDING)
 
-    def mark_settled(self, job_id: str, by: str) -> None:
+    def mark_recorded(self, job_id: str, by: str) -> None:
         """Write down that a run has recorded the outcome of a job."""
         self._store.append(f"job/{self._place}/{job_id}", [f"{_SETTLED}{by}"])
 
@@ -278,7 +278,7 @@ class PipelineLedger:
             if pointer.request_id != request_id
         )
         return tuple(
-            Rival(other.baseline, other.answered_ms or other.baseline.hevo_ms)
+            Rival(other.baseline, other.triggered_ms)
             for other in found
             if other is not None and other.baseline is not None and other.is_starting
         )
@@ -308,7 +308,7 @@ class PipelineLedger:
         """Take a request out of ``claimed``."""
         self._remove(f"claimed/{self._place}", request_id)
 
-    def request_of(self, pointer: RequestPointer) -> EarlierRequest | None:
+    def request_of(self, pointer: RequestPointer) -> RecordedRequest | None:
         """What the records of a request say."""
         known = read_requests(self._store, records_list(pointer.root_run_id, pointer.step_key))
         found = [item for item in known if item.request_id == pointer.request_id]

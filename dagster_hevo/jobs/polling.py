@@ -1,4 +1,4 @@
-"""Polling a job that runs, ours or a foreign one: when the next poll is due, and what is told.
+"""Polling a job that runs, ours or a foreign one: when the next poll is due, and what is logged.
 
 Pure: part of `decide.py`. The arithmetic of the schedule is `schedule.py`.
 """
@@ -10,11 +10,10 @@ from collections.abc import Iterable
 
 from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.schedule import History, Progress, next_look
+from dagster_hevo.jobs.schedule import History, Progress, next_poll
 from dagster_hevo.jobs.settings import as_text
-from dagster_hevo.jobs.state import State
+from dagster_hevo.jobs.state import Next, State
 from dagster_hevo.jobs.steps import (
-    Action,
     JobRead,
     Observation,
     ReadJob,
@@ -22,9 +21,7 @@ from dagster_hevo.jobs.steps import (
 )
 
 POLLS_BEFORE_VANISHED = 3
-TOLD_EVERY = 300.0
-
-Step = tuple[State, Action]
+LOGGED_EVERY = 300.0
 
 
 def age_of(job: Job) -> float:
@@ -72,7 +69,7 @@ def begin_polling(
         missing=0,
         job_began=now - age_of(job),
         deferred_since=now if job.status is JobStatus.DEFERRED else None,
-        told=(),
+        last_logged=(),
     )
 
 
@@ -84,18 +81,18 @@ def seen_again(state: State, seen: JobRead) -> State:
     return state.but(job=job, polls=state.polls + 1, missing=0, deferred_since=since)
 
 
-def poll(state: State, seen: Observation) -> Step:
+def poll(state: State, seen: Observation) -> Next:
     """Wait for the next poll of ``state.job``, and tell its progress."""
     job = state.job
     assert job is not None
     now = seen.now
     elapsed = now - state.job_began
-    wait = next_look(
+    wait = next_poll(
         elapsed=elapsed,
         history=state.history,
         progress=Progress.of(job, elapsed),
-        looks_so_far=state.polls,
-        last_look=elapsed,
+        polls_so_far=state.polls,
+        last_poll=elapsed,
         poll_interval=state.settings.poll_interval,
         watchers=seen.watchers,
         requests_per_minute=state.settings.requests_per_minute,
@@ -103,27 +100,31 @@ def poll(state: State, seen: Observation) -> Step:
     )
     if job.status is JobStatus.CANCELLING:
         wait = state.settings.poll_interval
-    return _told(state, job, now, wait), Wait(wait, ReadJob(job.job_id))
+    return _logged(state, job, now, wait), Wait(wait, ReadJob(job.job_id))
 
 
-def _told(state: State, job: Job, now: float, wait: float) -> State:
+def _logged(state: State, job: Job, now: float, wait: float) -> State:
     """Tell progress when there is some, and now and then when there is none."""
-    if not job.status.is_known and not state.is_told_unknown:
-        state = state.but(is_told_unknown=True).saying(
+    if not job.status.is_known and not state.is_unknown_logged:
+        state = state.but(is_unknown_logged=True).saying(
             f"Job {job.job_id} has the status {job.status}, which this version does not know; it "
             "counts as running. A newer dagster-hevo may know it.",
             logging.WARNING,
         )
-    if job.status is JobStatus.DEFERRED and (not state.told or state.told[0] != job.status):
+    if job.status is JobStatus.DEFERRED and (
+        not state.last_logged or state.last_logged[0] != job.status
+    ):
         state = state.saying(
             f"Job {job.job_id} is DEFERRED: the source's own limits are used up, and Hevo does not "
             f"say when it goes on. Waiting for at most "
             f"{as_text(state.settings.deferred_timeout)} (deferred_timeout).",
             logging.WARNING,
         )
-    told = (job.status, job.objects_done, job.events_loaded)
-    if told == state.told and now - state.told_at < TOLD_EVERY:
+    last_logged = (job.status, job.objects_done, job.events_loaded)
+    if last_logged == state.last_logged and now - state.logged_at < LOGGED_EVERY:
         return state
     pipeline_id = state.request.pipeline_id
     line = progress_line(pipeline_id, job, now - state.job_began)
-    return state.but(told=told, told_at=now).saying(f"{line} Next poll in {as_text(wait)}.")
+    return state.but(last_logged=last_logged, logged_at=now).saying(
+        f"{line} Next poll in {as_text(wait)}."
+    )

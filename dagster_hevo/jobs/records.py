@@ -37,14 +37,14 @@ class RecordKind(str, Enum):
 class Answer(str, Enum):
     """What is known of a trigger.
 
-    ``ACCEPTED``: a 2xx. ``REFUSED``: it certainly had no effect. ``DOUBTFUL``: an error in words
+    ``ACCEPTED``: a 2xx. ``REFUSED``: it certainly had no effect. ``UNCLEAR``: an error in words
     that may be a refusal. ``LOST``: no answer, or one that is not Hevo's; also where the process
     died before it was written down.
     """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    DOUBTFUL = "doubtful"
+    UNCLEAR = "unclear"
     LOST = "lost"
 
     @property
@@ -135,7 +135,7 @@ def baseline_content(
     return {
         **request_content(request, step_key=step_key),
         "jobs": sorted(baseline.job_ids),
-        "newest_ms": baseline.newest_ms,
+        "not_before_ms": baseline.not_before_ms,
         "hevo_ms": baseline.hevo_ms,
         "complete": baseline.is_complete,
         "reads": baseline.reads,
@@ -144,7 +144,7 @@ def baseline_content(
 
 
 @dataclass(frozen=True)
-class EarlierRequest:
+class RecordedRequest:
     """What the records of one request say together.
 
     Attributes:
@@ -192,13 +192,20 @@ class EarlierRequest:
         """Whether a job may come of it, and none is known yet."""
         return self.may_have_started_a_job and self.job_id is None and self.settlement is None
 
+    @property
+    def triggered_ms(self) -> int | None:
+        """Hevo's time of the last trigger: at its answer, else at its baseline."""
+        if self.answered_ms is not None or self.baseline is None:
+            return self.answered_ms
+        return self.baseline.hevo_ms
+
     def covers(self, request: SyncRequest) -> bool:
         """Whether a job for this request is a job for the other one too."""
         return request.is_covered_by(
             self.pipeline_id, self.action, self.resync_mode, self.object_ids
         )
 
-    def after(self, record: Record) -> EarlierRequest:
+    def after(self, record: Record) -> RecordedRequest:
         """The same after one more record; one that makes no sense changes nothing."""
         content = record.content
         try:
@@ -208,7 +215,7 @@ class EarlierRequest:
 
     def _after(
         self, kind: RecordKind, record: Record, content: Mapping[str, Any]
-    ) -> EarlierRequest:
+    ) -> RecordedRequest:
         if kind is RecordKind.SETTLED:
             settlement = Settlement(content["how"])
             if settlement is Settlement.OBSERVED:
@@ -219,7 +226,7 @@ class EarlierRequest:
                 record,
                 baseline=Baseline(
                     frozenset(map(str, content["jobs"])),
-                    _moment(content["newest_ms"]),
+                    _moment(content["not_before_ms"]),
                     _moment(content["hevo_ms"]),
                     bool(content["complete"]),
                     int(content["reads"]),
@@ -235,7 +242,7 @@ class EarlierRequest:
                 record,
                 answer=answer,
                 answered_ms=_moment(content.get("hevo_ms")),
-                may_have_started_a_job=bool(content["possible"]),
+                may_have_started_a_job=bool(content["may_have_started_a_job"]),
             )
         if kind is RecordKind.CLAIMED:
             # A re-execution that wants less claims the job of what was triggered.
@@ -249,7 +256,7 @@ class EarlierRequest:
             )
         return self._held_by(record)
 
-    def _for(self, content: Mapping[str, Any]) -> EarlierRequest:
+    def _for(self, content: Mapping[str, Any]) -> RecordedRequest:
         """The same with what a record says of the request itself."""
         objects = content["objects"]
         return replace(
@@ -261,7 +268,7 @@ class EarlierRequest:
             object_ids=None if objects is None else frozenset(map(str, objects)),
         )
 
-    def _held_by(self, record: Record, **changes: Any) -> EarlierRequest:
+    def _held_by(self, record: Record, **changes: Any) -> RecordedRequest:
         return replace(self, run_id=record.run_id, attempt=record.attempt, **changes)
 
 
@@ -269,10 +276,10 @@ def _moment(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def requests_in(records: Iterable[Record]) -> tuple[EarlierRequest, ...]:
+def requests_in(records: Iterable[Record]) -> tuple[RecordedRequest, ...]:
     """The requests that these records tell of, in the order in which they began."""
-    found: dict[str, EarlierRequest] = {}
+    found: dict[str, RecordedRequest] = {}
     for record in records:
-        known = found.get(record.request_id, EarlierRequest(record.request_id))
+        known = found.get(record.request_id, RecordedRequest(record.request_id))
         found[record.request_id] = known.after(record)
     return tuple(item for item in found.values() if item.pipeline_id)

@@ -29,7 +29,6 @@ from dagster_hevo.jobs.state import Phase, State
 from dagster_hevo.jobs.steps import (
     READS,
     Action,
-    BaselineWritten,
     Began,
     CancelAnswered,
     CancelJob,
@@ -47,6 +46,7 @@ from dagster_hevo.jobs.steps import (
     StartOver,
     TriggerAnswered,
     TriggerWithdrawn,
+    TurnAnswered,
     Wait,
     WithdrawTrigger,
     WriteBaseline,
@@ -285,7 +285,7 @@ class JobRunner:
         if isinstance(action, WriteBaseline):
             return self._write_baseline(action.beside)
         if isinstance(action, LookForOthers):
-            return BaselineWritten(starting=self._another_starting(action.beside))
+            return TurnAnswered(ahead=self._another_starting(action.beside))
         if isinstance(action, SendTrigger):
             return self._trigger()
         if isinstance(action, WithdrawTrigger):
@@ -330,10 +330,10 @@ class JobRunner:
         starting = self._another_starting(beside)
         if starting is not None:
             self.ledger.withdraw(state.request_id, self.request)
-            return BaselineWritten(starting=starting)
+            return TurnAnswered(ahead=starting)
         triggers = state.triggers + 1
         self.ledger.write_baseline(state.request_id, self.request, state.baseline, triggers)
-        return BaselineWritten()
+        return TurnAnswered()
 
     def _another_starting(self, beside: frozenset[str]) -> str | None:
         """The request of another run that is starting a job, before ours."""
@@ -372,7 +372,7 @@ class JobRunner:
             self.request,
             answer,
             hevo_ms=hevo_ms,
-            is_possible=answer.may_have_started_a_job,
+            may_have_started_a_job=answer.may_have_started_a_job,
         )
         return TriggerAnswered(answer, error, is_plain)
 

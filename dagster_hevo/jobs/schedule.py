@@ -16,16 +16,16 @@ from dagster_hevo.api.enums import JobCompletionStatus, JobType
 from dagster_hevo.api.models import Job
 
 LONGEST_WAIT = 900.0
-"""Seconds: the furthest that two looks are apart while the budget is no obstacle."""
+"""Seconds: the furthest that two polls are apart while the budget is no obstacle."""
 
 LOOKS_SHARE = 0.8
-"""How much of the request budget looks may use: triggers and outcomes need the rest."""
+"""How much of the request budget polls may use: triggers and outcomes need the rest."""
 
 NEWEST = 16
 """How many earlier jobs count. Older ones say little about today and cost time to weigh."""
 
 IMPATIENCE = 4e-4
-"""What one look is worth, in seconds of lag, for each second that the job takes.
+"""What one poll is worth, in seconds of lag, for each second that the job takes.
 
 Relative to the length, because five seconds matter to a job of ten minutes and not to one of six
 hours.
@@ -38,7 +38,7 @@ PROGRESS_WEIGHT = 0.03
 """How much the end that progress points to counts, where all of history counts 1."""
 
 SAFETY = 0.035
-"""The share of the looks without history that is made even while history says the end is far.
+"""The share of the polls without history that is made even while history says the end is far.
 
 They notice a job that fails early.
 """
@@ -87,7 +87,7 @@ class History:
             The durations of those that ran to completion: a failed or cancelled job says nothing
             about how long a good one takes. A duration that is missing or 0 is no duration.
         """
-        told = [
+        durations = [
             (job.created_ts or 0, job.duration / 1000)
             for job in jobs
             if job.duration is not None
@@ -95,8 +95,8 @@ class History:
             and job.status.completion in _COMPLETED
             and (like is None or job.type == like)
         ]
-        told.sort(key=lambda pair: pair[0])
-        return cls(tuple(seconds for _, seconds in told))
+        durations.sort(key=lambda pair: pair[0])
+        return cls(tuple(seconds for _, seconds in durations))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Progress:
     Attributes:
         done: Objects finished, well or not.
         total: All objects of the job; 0 when the job does not say.
-        seen_at: Seconds since the job began; none: at the last look.
+        seen_at: Seconds since the job began; none: at the last poll.
     """
 
     done: int
@@ -249,7 +249,7 @@ def _trend(logs: list[float]) -> float:
 
 @lru_cache(maxsize=1024)
 def _appetite(ends: Forecast) -> float:
-    """How many looks a job gets when each costs half a second of lag (see `_price`)."""
+    """How many polls a job gets when each costs half a second of lag (see `_price`)."""
     total, elapsed = 0.0, 0.0
     for _ in range(_MOST_STEPS):
         stride = ends.stride(elapsed)
@@ -262,47 +262,47 @@ def _appetite(ends: Forecast) -> float:
 
 
 def share_interval(watchers: int, requests_per_minute: int) -> float:
-    """Seconds between looks if all watchers looked equally often; 0 without a limit."""
+    """Seconds between polls if all watchers polled equally often; 0 without a limit."""
     if requests_per_minute <= 0:
         return 0.0
     return 60 * max(1, watchers) / (LOOKS_SHARE * requests_per_minute)
 
 
 def longest_wait(poll_interval: float, watchers: int, requests_per_minute: int) -> float:
-    """Seconds: the bound of `next_look`, stretched by the budget only."""
+    """Seconds: the bound of `next_poll`, stretched by the budget only."""
     return max(poll_interval, LONGEST_WAIT, 4 * share_interval(watchers, requests_per_minute))
 
 
-def next_look(
+def next_poll(
     *,
     elapsed: float,
     history: History,
     progress: Progress | None,
-    looks_so_far: int,
-    last_look: float,
+    polls_so_far: int,
+    last_poll: float,
     poll_interval: float,
     watchers: int,
     requests_per_minute: int,
     seed: str = "",
 ) -> float:
-    """Say when the next look at a job is worth its request.
+    """Say when the next poll at a job is worth its request.
 
-    Looks come at a rate of sqrt(hazard / (2 * price)), which costs the least lag for a given
-    number of looks. The hazard is the likelihood that the job ends now, having lasted until now;
-    the price of a look rises as more watchers share the budget. Once the job has outlasted what
+    Polls come at a rate of sqrt(hazard / (2 * price)), which costs the least lag for a given
+    number of polls. The hazard is the likelihood that the job ends now, having lasted until now;
+    the price of a poll rises as more watchers share the budget. Once the job has outlasted what
     history knows, the intervals grow with the time gone by, as they do without history.
 
     Args:
         elapsed: Seconds since the job began.
         history: Durations of earlier jobs of that pipeline and kind.
         progress: How many objects are done; none: not known.
-        looks_so_far: Looks made at this job.
-        last_look: `elapsed` at the last look.
-        poll_interval: Seconds: no two looks are closer.
-        watchers: Jobs whose looks share the budget, this one included.
+        polls_so_far: Polls made at this job.
+        last_poll: `elapsed` at the last poll.
+        poll_interval: Seconds: no two polls are closer.
+        watchers: Jobs whose polls share the budget, this one included.
         requests_per_minute: The whole budget; 0: no limit.
         seed: Anything that differs between jobs, such as the job's id: watchers that began
-            together do not look together.
+            together do not poll together.
 
     Returns:
         Seconds from now: at least `poll_interval`, at most `longest_wait(...)`.
@@ -311,7 +311,7 @@ def next_look(
     longest = longest_wait(nearest, watchers, requests_per_minute)
     fair = share_interval(watchers, requests_per_minute)
     known = forecast(history)
-    start = max(0.0, min(last_look, elapsed))
+    start = max(0.0, min(last_poll, elapsed))
     ends = known
     if progress is not None:
         seen_at = start if progress.seen_at is None else progress.seen_at
@@ -319,26 +319,26 @@ def next_look(
     pace = _Pace(ends, _price(known if known.guesses else ends, fair), nearest, fair)
     swing = SPREAD * (1 - 1 / max(1, watchers))
     wait = pace.until_due(start, longest)
-    wait *= 1 + swing * (2 * _fraction(seed, looks_so_far) - 1)
+    wait *= 1 + swing * (2 * _fraction(seed, polls_so_far) - 1)
     return max(nearest, min(wait, longest) - (elapsed - start))
 
 
 def _price(ends: Forecast, fair: float) -> float:
-    """Seconds of lag that a look must save to be made.
+    """Seconds of lag that a poll must save to be made.
 
-    A job may spend as many looks as its share of the budget holds while it lasts. Looks number
-    `appetite / sqrt(2 * price)`, so the price follows from the looks.
+    A job may spend as many polls as its share of the budget holds while it lasts. Polls number
+    `appetite / sqrt(2 * price)`, so the price follows from the polls.
     """
     price = IMPATIENCE * ends.length
     if fair <= 0:
         return price
-    looks = max(1.0, ends.length / fair)
-    return max(price, (_appetite(ends) / looks) ** 2 / 2)
+    polls = max(1.0, ends.length / fair)
+    return max(price, (_appetite(ends) / polls) ** 2 / 2)
 
 
 @dataclass(frozen=True)
 class _Pace:
-    """How many looks a second are worth making, as time goes by."""
+    """How many polls a second are worth making, as time goes by."""
 
     ends: Forecast
     price: float
@@ -346,7 +346,7 @@ class _Pace:
     fair: float
 
     def until_due(self, start: float, longest: float) -> float:
-        """Seconds after `start` when the rate has added up to one look, or `longest`."""
+        """Seconds after `start` when the rate has added up to one poll, or `longest`."""
         at, due = start, 0.0
         for _ in range(_MOST_STEPS):
             stride = min(self.ends.stride(at), longest / 4)
@@ -362,7 +362,7 @@ class _Pace:
         return at - start
 
     def rate(self, elapsed: float) -> float:
-        """Looks a second at a moment of the job's life."""
+        """Polls a second at a moment of the job's life."""
         lasting, ending = self.ends.odds(elapsed)
         guided = lasting * (1 - self.ends.doubt)
         trust = guided / (guided + self.ends.doubt)
@@ -379,6 +379,6 @@ class _Pace:
         )
 
 
-def _fraction(seed: str, looks_so_far: int) -> float:
-    """A number from 0 to 1 that differs between jobs and looks, and never between runs."""
-    return zlib.crc32(f"{seed}:{looks_so_far}".encode()) / 2**32
+def _fraction(seed: str, polls_so_far: int) -> float:
+    """A number from 0 to 1 that differs between jobs and polls, and never between runs."""
+    return zlib.crc32(f"{seed}:{polls_so_far}".encode()) / 2**32

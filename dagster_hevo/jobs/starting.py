@@ -12,6 +12,7 @@ from dataclasses import replace
 from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.errors import HevoConnectionError, HevoError, HevoRateLimitError
 from dagster_hevo.api.models import Job, Pipeline
+from dagster_hevo.jobs.examining import LISTING_SHARE
 from dagster_hevo.jobs.failures import (
     blocked_error,
     busy_error,
@@ -19,7 +20,7 @@ from dagster_hevo.jobs.failures import (
     state_error,
     timeout_error,
 )
-from dagster_hevo.jobs.finding import begin_finding
+from dagster_hevo.jobs.finding import FIRST_WAIT_SHARE, WAIT_GROWTH, begin_finding
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
 from dagster_hevo.jobs.matching import Baseline, made_at
@@ -27,10 +28,8 @@ from dagster_hevo.jobs.polling import POLLS_BEFORE_VANISHED, begin_polling, poll
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import as_text
-from dagster_hevo.jobs.state import Phase, State
+from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
-    Action,
-    BaselineWritten,
     Began,
     ClaimAnswered,
     ClaimJob,
@@ -47,26 +46,20 @@ from dagster_hevo.jobs.steps import (
     SendTrigger,
     TriggerAnswered,
     TriggerWithdrawn,
+    TurnAnswered,
     Wait,
     WriteBaseline,
 )
 
-FIRST_WAIT_SHARE = 0.25
-WAIT_GROWTH = 1.5
 MOST_REFUSALS = 100
 MOST_PLAIN_ERRORS = 2
-# Jobs appear in the list 5 to 15 seconds after they were made (hevo-api.md): a share of
-# job_discovery_timeout, so that whoever scales one scales both.
-LISTING_SHARE = 1 / 3
 OTHERS_WAIT = 2.0
 # How long another run's job is waited for before we trigger, in job_discovery_timeouts: longer than
 # that run takes to learn whether a job came of its trigger.
 OTHERS_PATIENCE = 8
 
-Step = tuple[State, Action]
 
-
-def begin(state: State, began: Began) -> Step:
+def begin(state: State, began: Began) -> Next:
     """Begin a request, or resume the one of an earlier attempt."""
     timeout = state.settings.poll_timeout
     deadline = None if timeout is None else began.now + timeout
@@ -86,7 +79,7 @@ def begin(state: State, began: Began) -> Step:
         earlier_request=replace(state.request, object_ids=earlier.object_ids),
         baseline=earlier.baseline,
         answer=earlier.answer,
-        is_possible=earlier.may_have_started_a_job,
+        may_have_started_a_job=earlier.may_have_started_a_job,
         is_adopted=earlier.is_adopted,
         may_be_cancelled=earlier.may_be_cancelled,
         is_wider=earlier.object_ids != state.request.object_ids,
@@ -109,12 +102,11 @@ def begin(state: State, began: Began) -> Step:
         f"An earlier attempt may have triggered this request ({state.request}), and saw no job. "
         "Looking for it before anything is triggered."
     )
-    triggered_ms = earlier.answered_ms or earlier.baseline.hevo_ms
     # How long ago that was, Hevo's clock tells: known once it has answered something.
-    return state.but(phase=Phase.RESUMING, triggered_ms=triggered_ms), ReadPipeline()
+    return state.but(phase=Phase.RESUMING, triggered_ms=earlier.triggered_ms), ReadPipeline()
 
 
-def after_resume_read(state: State, seen: Observation) -> Step:
+def after_resume_read(state: State, seen: Observation) -> Next:
     """Hevo has answered: look for the job that an earlier attempt may have triggered."""
     assert isinstance(seen, PipelineRead)
     triggered_at, triggered_ms = seen.now, state.triggered_ms
@@ -131,7 +123,7 @@ def after_resume_read(state: State, seen: Observation) -> Step:
 # Ready
 
 
-def after_ready_read(state: State, seen: Observation) -> Step:
+def after_ready_read(state: State, seen: Observation) -> Next:
     """The pipeline, then its jobs, were read; or a trigger without effect was withdrawn."""
     if isinstance(seen, TriggerWithdrawn):
         return state, ReadPipeline()
@@ -167,25 +159,25 @@ def _is_scheduled(pipeline: Pipeline) -> bool:
     return schedule is None or schedule.sync_type != "ON_DEMAND"
 
 
-def _after_pipeline(state: State, pipeline: Pipeline) -> Step:
+def _after_pipeline(state: State, pipeline: Pipeline) -> Next:
     state = state.but(is_scheduled=_is_scheduled(pipeline))
     if pipeline.status.accepts_triggers:
         return state, ReadJobs()
     if not pipeline.status.becomes_triggerable:
         return state.but(phase=Phase.ENDED), Finish(error=state_error(pipeline))
-    if state.told != (pipeline.status,):
-        state = state.but(told=(pipeline.status,)).saying(
+    if state.last_logged != (pipeline.status,):
+        state = state.but(last_logged=(pipeline.status,)).saying(
             f"Pipeline {pipeline.id} is {pipeline.status}; waiting until it is ready."
         )
     return state, Wait(state.settings.poll_interval, ReadPipeline())
 
 
-def after_baseline(state: State, written: BaselineWritten) -> Step:
-    """The baseline is in the ledger: trigger, unless another run was there first.
+def after_turn(state: State, answered: TurnAnswered) -> Next:
+    """Trigger, as soon as no other run is starting a job.
 
     Two runs that trigger one pipeline at once could not tell their jobs apart.
     """
-    now, other = written.now, written.starting
+    now, other = answered.now, answered.ahead
     if other is None:
         if state.waiting_for is not None:
             # The other run's job has come since: this baseline is too old.
@@ -207,10 +199,10 @@ def after_baseline(state: State, written: BaselineWritten) -> Step:
     return state, Wait(max(OTHERS_WAIT, waited / 4), LookForOthers(state.given_up))
 
 
-def _trigger(state: State) -> Step:
+def _trigger(state: State) -> Next:
     # Until Hevo has answered, a job may come of it: also if this process dies.
     return state.but(
-        is_possible=True,
+        may_have_started_a_job=True,
         answer=Answer.LOST,
         triggers=state.triggers + 1,
         earlier_request=None,
@@ -218,7 +210,7 @@ def _trigger(state: State) -> Step:
     ), SendTrigger()
 
 
-def after_trigger(state: State, answered: TriggerAnswered) -> Step:
+def after_trigger(state: State, answered: TriggerAnswered) -> Next:
     """Hevo answered the trigger, or did not."""
     request, error = state.request, answered.error
     state = state.but(answer=answered.answer, triggered_at=answered.now, last_error=error)
@@ -232,7 +224,7 @@ def after_trigger(state: State, answered: TriggerAnswered) -> Step:
             logging.WARNING,
         )
         return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
-    state = state.but(is_possible=False)
+    state = state.but(may_have_started_a_job=False)
     if error is not None and not error.can_retry and not answered.is_plain_error:
         return state.but(phase=Phase.ENDED), Finish(error=error)
     if isinstance(error, HevoRateLimitError | HevoConnectionError):
@@ -251,7 +243,7 @@ def after_trigger(state: State, answered: TriggerAnswered) -> Step:
     return state, ReadPipeline() if answered.is_plain_error else ReadJobs()
 
 
-def _after_unread_trigger(state: State, error: HevoError) -> Step:
+def _after_unread_trigger(state: State, error: HevoError) -> Next:
     """The request budget or the connection stopped the trigger: that says nothing of a job."""
     state = state.but(phase=Phase.READY, refusals=state.refusals + 1)
     if state.refusals >= MOST_REFUSALS:
@@ -268,7 +260,7 @@ def _after_unread_trigger(state: State, error: HevoError) -> Step:
 # Refused
 
 
-def after_refusal_read(state: State, seen: Observation) -> Step:
+def after_refusal_read(state: State, seen: Observation) -> Next:
     """Hevo refused: find the job that keeps the pipeline busy.
 
     It may not be listed yet. A job that has come since the baseline and has ended already was it.
@@ -291,7 +283,7 @@ def after_refusal_read(state: State, seen: Observation) -> Step:
     if running is not None:
         return _meet_foreign_job(state.but(plain_errors=0), running, seen)
     known = state.baseline.job_ids if state.baseline is not None else frozenset[str]()
-    newest = state.baseline.newest_ms if state.baseline is not None else None
+    newest = state.baseline.not_before_ms if state.baseline is not None else None
     has_ended = any(
         job.job_id not in known and job.is_terminal and (job.created_ts or 0) > (newest or 0)
         for job in seen.jobs
@@ -311,7 +303,7 @@ def after_refusal_read(state: State, seen: Observation) -> Step:
 # A foreign job
 
 
-def _meet_foreign_job(state: State, job: Job, seen: JobsRead) -> Step:
+def _meet_foreign_job(state: State, job: Job, seen: JobsRead) -> Next:
     """Do with a foreign job what ``if_job_running`` says."""
     setting = state.settings.if_job_running
     pipeline = state.request.pipeline_id
@@ -332,7 +324,7 @@ def _meet_foreign_job(state: State, job: Job, seen: JobsRead) -> Step:
     return poll(state, seen)
 
 
-def after_block_read(state: State, seen: Observation) -> Step:
+def after_block_read(state: State, seen: Observation) -> Next:
     """A foreign job was polled; when it has ended, the pipeline is free."""
     job = state.job
     assert job is not None
@@ -360,5 +352,5 @@ def after_block_read(state: State, seen: Observation) -> Step:
     return poll(state, seen)
 
 
-def _unblocked(state: State) -> Step:
-    return state.but(phase=Phase.READY, job=None, told=()), ReadPipeline()
+def _unblocked(state: State) -> Next:
+    return state.but(phase=Phase.READY, job=None, last_logged=()), ReadPipeline()

@@ -20,7 +20,7 @@ from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import SyncRequest
 from dagster_hevo.jobs.schedule import History
 from dagster_hevo.jobs.settings import JobSettings
-from dagster_hevo.jobs.steps import Finish, Read
+from dagster_hevo.jobs.steps import Action, Finish, Read
 
 
 class Phase(Enum):
@@ -106,7 +106,7 @@ class State:
             that fails is worth patience.
         reading: The read that is under way or failed last.
         out_since: Since when Hevo's API gives no usable answer.
-        out_told_at: When that was last told.
+        outage_logged_at: When that was last logged.
         is_scheduled: Whether Hevo runs the pipeline on a schedule of its own, or may.
 
         earlier_request: What an earlier attempt triggered, which may be more than is wanted now.
@@ -117,7 +117,7 @@ class State:
         given_up: Such requests that were waited for as long as that is worth.
         triggers: How many triggers were sent.
         answer: What is known of the last one.
-        is_possible: Whether a job may come of the triggers.
+        may_have_started_a_job: Whether any of the triggers may have.
         triggered_at: When the last one was answered, on the runner's clock.
         triggered_ms: The same by Hevo's clock.
         until_ms: The latest moment at which it can have made a job, by Hevo's clock.
@@ -156,9 +156,9 @@ class State:
         job_began: When it began, on the runner's clock, by its own words.
         missing: How many polls in a row did not know it.
         deferred_since: Since when it is DEFERRED.
-        told: What was last told of it.
-        told_at: When.
-        is_told_unknown: Whether it was told that its status is not known.
+        last_logged: What the last log line about it said.
+        logged_at: When.
+        is_unknown_logged: Whether it was logged that its status is not known.
 
         outcome_reads: How often its objects were read after its end.
         outcome_since: Since when.
@@ -180,7 +180,7 @@ class State:
     has_answered: bool = False
     reading: Read | None = None
     out_since: float | None = None
-    out_told_at: float | None = None
+    outage_logged_at: float | None = None
     is_scheduled: bool = True
 
     earlier_request: SyncRequest | None = None
@@ -191,7 +191,7 @@ class State:
     given_up: frozenset[str] = frozenset()
     triggers: int = 0
     answer: Answer | None = None
-    is_possible: bool = False
+    may_have_started_a_job: bool = False
     triggered_at: float = 0.0
     triggered_ms: int | None = None
     until_ms: int | None = None
@@ -229,9 +229,9 @@ class State:
     job_began: float = 0.0
     missing: int = 0
     deferred_since: float | None = None
-    told: tuple[object, ...] = ()
-    told_at: float = 0.0
-    is_told_unknown: bool = False
+    last_logged: tuple[object, ...] = ()
+    logged_at: float = 0.0
+    is_unknown_logged: bool = False
 
     outcome_reads: int = 0
     outcome_since: float = 0.0
@@ -264,3 +264,7 @@ class State:
     def owns_a_job(self) -> bool:
         """Whether ``job`` is our job."""
         return self.job is not None and self.phase in {Phase.RUNNING, Phase.READING_OUTCOME}
+
+
+Next = tuple[State, Action]
+"""What is known after an observation, and what to do next."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Job, JobObject, Pipeline
 from dagster_hevo.jobs.outcome import JobOutcome
-from dagster_hevo.jobs.records import Answer, EarlierRequest
+from dagster_hevo.jobs.records import Answer, RecordedRequest
 
 # What is observed
 
@@ -36,7 +36,7 @@ class Began(Observation):
     """The attempt begins; ``earlier`` is the request that it resumes."""
 
     request_id: str
-    earlier: EarlierRequest | None = None
+    earlier: RecordedRequest | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,15 @@ class ActiveObjectsRead(Observation):
 
 
 @dataclass(frozen=True)
-class BaselineWritten(Observation):
-    """The ledger has the baseline; ``starting``: it has not, since this request was first."""
+class TurnAnswered(Observation):
+    """Whether it is this run's turn to trigger the pipeline.
 
-    starting: str | None = None
+    Attributes:
+        ahead: The request of another run that is starting a job; None: it is our turn, and where
+            that was requested, the ledger has the baseline.
+    """
+
+    ahead: str | None = None
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,9 @@ def test_a_job_that_is_recorded_keeps_its_owner():
     ledger = PipelineLedger(MemoryStore(), "account", 1)
     ledger.mark_for_sensor("job", "sensor")
     ledger.claim("job", "first")
-    ledger.mark_settled("job", "first")
+    ledger.mark_recorded("job", "first")
     assert ledger.owner_of("job") == "first"
-    assert ledger.is_settled("job")
+    assert ledger.is_recorded("job")
     assert ledger.is_for_sensor("job")
 
 

@@ -50,7 +50,7 @@ def test_the_baseline_keeps_the_jobs_that_could_be_mistaken_for_new_ones():
     jobs = [job("new", created_ts=NOW - SECOND), job("old", created_ts=NOW - 3600 * SECOND)]
     baseline = Baseline.of([*jobs, job("untimed")], NOW)
     assert baseline.job_ids == {"new", "untimed"}
-    assert baseline.newest_ms == NOW - SECOND
+    assert baseline.not_before_ms == NOW - SECOND
 
 
 def test_the_baseline_of_an_empty_list_knows_hevos_time():
@@ -99,8 +99,8 @@ def test_when_a_job_was_made_is_what_it_says_unless_that_is_nonsense(times, expe
 
 # Whether a job is new
 
-HEVO = Baseline(frozenset({"listed"}), newest_ms=NOW - 300 * SECOND, hevo_ms=NOW)
-BLIND = Baseline(frozenset({"listed"}), newest_ms=NOW - 300 * SECOND, hevo_ms=None)
+HEVO = Baseline(frozenset({"listed"}), not_before_ms=NOW - 300 * SECOND, hevo_ms=NOW)
+BLIND = Baseline(frozenset({"listed"}), not_before_ms=NOW - 300 * SECOND, hevo_ms=None)
 EMPTY = Baseline(frozenset(), hevo_ms=None)
 UNTIL = NOW + 60 * SECOND
 
@@ -257,7 +257,7 @@ def test_a_job_whose_entries_may_mean_a_requested_object_is_not_foreign():
         (Newness.LATE, {"lists_without": 3, "waited": True}, False),
         (Newness.NEAR, {}, False),
         (Newness.NEAR, {"lists_without": 1, "waited": True}, True),
-        (Newness.NEAR, {"lists_without": 1, "waited": True, "answer_is_doubtful": True}, False),
+        (Newness.NEAR, {"lists_without": 1, "waited": True, "answer_is_unclear": True}, False),
         (Newness.UNTIMED, {}, False),
         (Newness.UNTIMED, {"waited": True}, False),
         (Newness.UNTIMED, {"lists_without": 1, "waited": True}, False),
@@ -278,7 +278,7 @@ def test_a_job_is_ours_on_complete_evidence_alone(newness, more, expected):
         (Newness.AFTER, Fit.SUPERSET, {}, False),
         (Newness.NEAR, Fit.EXACT, {"lists_without": 1, "waited": True}, False),
         (Newness.UNTIMED, Fit.EXACT, {"lists_without": 1, "waited": True}, False),
-        (Newness.AFTER, Fit.EXACT, {"answer_is_doubtful": True}, False),
+        (Newness.AFTER, Fit.EXACT, {"answer_is_unclear": True}, False),
         (Newness.AFTER, Fit.EXACT, {"is_claimed": True}, False),
         (Newness.AFTER, Fit.OPEN, {}, False),
     ],
@@ -319,7 +319,7 @@ EVIDENCE = st.lists(
         st.sampled_from(Fit),
         lists_without=st.integers(0, 3),
         is_claimed=st.booleans(),
-        answer_is_doubtful=st.booleans(),
+        answer_is_unclear=st.booleans(),
         waited=st.booleans(),
     ),
     unique_by=lambda item: item.job.job_id,

@@ -148,7 +148,7 @@ def test_an_object_that_is_not_ours_keeps_an_outcome_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("ended", "entries", "possible", "expected"),
+    ("ended", "entries", "may_have_started_a_job", "expected"),
     [
         # The list is complete by the job's counts.
         (job(**counts(2)), done("b", "c"), "abc", NOT_INCLUDED),
@@ -211,7 +211,7 @@ def test_the_gravest_objects_are_told_first():
         listed("b", "COMPLETED"),
     ]
     found = outcome(job("COMPLETED_WITH_FAILURES"), *entries, requested="abc")
-    assert [item.object_id for item in found.failed_objects] == ["c", "a"]
+    assert [item.object_id for item in found.problem_objects] == ["c", "a"]
 
 
 # Whether the list has caught up with the job

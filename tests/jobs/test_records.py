@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dagster_hevo.jobs.matching import Baseline
 from dagster_hevo.jobs.records import (
     Answer,
-    EarlierRequest,
     Record,
+    RecordedRequest,
     RecordKind,
     Settlement,
     baseline_content,
@@ -35,8 +35,12 @@ def baseline(
 
 
 def answered(answer: Answer, *, possible: bool | None = None, hevo_ms: int | None = 20) -> Record:
-    is_possible = answer.may_have_started_a_job if possible is None else possible
-    content = {"answer": answer.value, "hevo_ms": hevo_ms, "possible": is_possible}
+    may_have_started_a_job = answer.may_have_started_a_job if possible is None else possible
+    content = {
+        "answer": answer.value,
+        "hevo_ms": hevo_ms,
+        "may_have_started_a_job": may_have_started_a_job,
+    }
     return Record(RecordKind.ANSWERED, "r", "run", 0, content)
 
 
@@ -59,7 +63,7 @@ def resumed(run: str, attempt: int = 0) -> Record:
     return Record(RecordKind.RESUMED, "r", run, attempt)
 
 
-def told(*records: Record) -> EarlierRequest:
+def told(*records: Record) -> RecordedRequest:
     (found,) = requests_in(records)
     return found
 
@@ -130,7 +134,9 @@ def test_records_of_a_request_whose_beginning_is_missing_are_left_out():
         Record(RecordKind.SETTLED, "r", "run", 0, {}),
         Record(RecordKind.SETTLED, "r", "run", 0, {"how": "brand new"}),
         Record(RecordKind.CLAIMED, "r", "run", 0, {"job": "x"}),
-        Record(RecordKind.ANSWERED, "r", "run", 0, {"answer": "maybe", "possible": True}),
+        Record(
+            RecordKind.ANSWERED, "r", "run", 0, {"answer": "maybe", "may_have_started_a_job": True}
+        ),
         Record(RecordKind.BASELINE, "r", "run", 0, {"pipeline": "one"}),
     ],
 )

@@ -23,7 +23,7 @@ from dagster_hevo.jobs.schedule import (
     Progress,
     forecast,
     longest_wait,
-    next_look,
+    next_poll,
     share_interval,
 )
 
@@ -41,12 +41,12 @@ def wait(
     seed: str = "",
 ) -> float:
     """Ask right after a look, as a watcher does."""
-    return next_look(
+    return next_poll(
         elapsed=elapsed,
         history=history,
         progress=progress,
-        looks_so_far=1,
-        last_look=elapsed,
+        polls_so_far=1,
+        last_poll=elapsed,
         poll_interval=poll_interval,
         watchers=watchers,
         requests_per_minute=requests_per_minute,
@@ -158,12 +158,12 @@ def test_progress_that_tells_nothing_changes_nothing() -> None:
 
 def test_a_late_question_does_not_put_the_look_off() -> None:
     on_time = wait(100)
-    late = next_look(
+    late = next_poll(
         elapsed=160,
         history=STEADY,
         progress=None,
-        looks_so_far=1,
-        last_look=100,
+        polls_so_far=1,
+        last_poll=100,
         poll_interval=10,
         watchers=1,
         requests_per_minute=100,
@@ -228,12 +228,12 @@ def test_every_wait_lies_between_the_poll_interval_and_the_bound(
     requests_per_minute: int,
     seed: str,
 ) -> None:
-    seconds = next_look(
+    seconds = next_poll(
         elapsed=elapsed,
         history=History(tuple(durations)),
         progress=Progress(done, total),
-        looks_so_far=3,
-        last_look=elapsed - late,
+        polls_so_far=3,
+        last_poll=elapsed - late,
         poll_interval=poll_interval,
         watchers=watchers,
         requests_per_minute=requests_per_minute,

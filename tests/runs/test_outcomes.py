@@ -143,7 +143,7 @@ def test_a_strict_policy_fails_the_run_and_the_failure_says_what_failed(shop):
     assert told(metadata, "job_status") == "FAILED"
     assert told(metadata, "events_loaded") == 200
     assert told(metadata, "objects_failed") == 1
-    (failed,) = metadata["failed_objects"].value
+    (failed,) = metadata["problem_objects"].value
     assert failed["object"] == "table_01"
     assert "BLOCKED" in failed["remark"]
     assert "What to do:" in failure.description

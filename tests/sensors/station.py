@@ -205,7 +205,7 @@ class Station:
         ledger.announce(request_id(run), request)
         ledger.write_baseline(request_id(run), request, Baseline.of(jobs, hevo_ms), 1)
         ledger.write_answer(
-            request_id(run), request, Answer.ACCEPTED, hevo_ms=hevo_ms, is_possible=True
+            request_id(run), request, Answer.ACCEPTED, hevo_ms=hevo_ms, may_have_started_a_job=True
         )
 
     def claim(self, run: dg.DagsterRun, job: Any) -> None:

@@ -34,7 +34,7 @@ from dagster_hevo.jobs.pipeline_ledger import (
     records_list,
     resuming_list,
 )
-from dagster_hevo.jobs.records import EarlierRequest, Settlement, requests_in
+from dagster_hevo.jobs.records import RecordedRequest, requests_in
 from simulation.dagster_world import Run
 from simulation.model import ModelJob, Trigger
 from simulation.runs import ACCOUNT, STEP, Attempt
@@ -102,8 +102,8 @@ class _Checker:
     def _violated(self, text: str) -> None:
         self.verdict.violations.append(text)
 
-    def _read_requests(self) -> dict[str, EarlierRequest]:
-        found: dict[str, EarlierRequest] = {}
+    def _read_requests(self) -> dict[str, RecordedRequest]:
+        found: dict[str, RecordedRequest] = {}
         for root in {run.root for run in self._instance.runs.values()}:
             records = read_records(self._store, records_list(root, STEP))
             for record in records:
@@ -253,13 +253,8 @@ class _Checker:
             job = self._jobs[name.removeprefix(place)]
             owner = self._ledger.owner_of(job.job_id) or ""
             request = self._requests.get(owner)
-            if request is None or request.is_adopted:
+            if request is None or (owner, job.job_id) in self._instance.adopted:
                 continue
-            is_written = request.job_id == job.job_id
-            if not is_written and request.settlement is not Settlement.OBSERVED:
-                continue  # Its process died before it wrote down what it had claimed, and why.
-            if not is_written and not request.may_have_started_a_job:
-                continue  # The same, and the sensor has recorded the job: it can only be adopted.
             triggers = [item for item in self._server.triggers if item.request_id == owner]
             if job.trigger is None or job.trigger.request_id != owner:
                 case = self._case_of(job, request, triggers)
@@ -275,7 +270,7 @@ class _Checker:
                     self._misled.add(owner)
                     self.verdict.cases[case] += 1
 
-    def _unsent(self, request: EarlierRequest) -> Trigger | None:
+    def _unsent(self, request: RecordedRequest) -> Trigger | None:
         """The trigger that a process was about to send when it died, as a re-execution sees it."""
         moment = self._instance.baselines.get(request.request_id)
         if moment is None:
@@ -288,7 +283,7 @@ class _Checker:
         )
 
     def _case_of(
-        self, job: ModelJob, request: EarlierRequest, triggers: list[Trigger]
+        self, job: ModelJob, request: RecordedRequest, triggers: list[Trigger]
     ) -> str | None:
         """The named case in which a request claims somebody else's job."""
         unsent = self._unsent(request)
@@ -296,7 +291,7 @@ class _Checker:
             is_near = (
                 trigger.baseline_at - self._before(job)
                 <= job.created
-                <= trigger.sent_at + 2 * self._game.discovery + TOLERANCE
+                <= trigger.sent_at + self._after()
             )
             wanted = trigger.object_ids or self._game.objects.active
             covers = job.parts.keys() >= wanted or job.type in {"RESYNC", "RESYNC_WITH_EVOLVE"}
@@ -314,6 +309,11 @@ class _Checker:
         if self._game.skew is None or not job.is_timed or "unknown words" in trigger.said:
             return False
         return job.created >= trigger.baseline_at + self._game.skew - PRECISION
+
+    def _after(self) -> float:
+        """How long after its trigger a job can be made and still seem to come of it."""
+        ahead = max(self._game.skew or 0.0, 0.0)
+        return 2 * self._game.discovery + TOLERANCE + ahead
 
     def _before(self, job: ModelJob) -> float:
         """How long before our baseline a job can be made and still seem to come after it."""

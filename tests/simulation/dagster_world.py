@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagster_hevo.jobs.pipeline_ledger import RequestPointer
 from simulation.world import Process, World
 
 
@@ -61,6 +62,7 @@ class Instance:
         loads: The materializations in the event log.
         recorded_jobs: The jobs whose outcome somebody began to record.
         baselines: When each request last wrote its baseline.
+        adopted: The requests that claimed a foreign job, and the job.
         begun: The run that first sent a trigger for each request, and when.
         fully_recorded: The jobs whose outcome somebody recorded to its end: who, and when.
     """
@@ -69,6 +71,7 @@ class Instance:
     lists: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     places: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     loads: list[Load] = field(default_factory=list[Load])
+    adopted: set[tuple[str, str | None]] = field(default_factory=set[tuple[str, "str | None"]])
     baselines: dict[str, float] = field(default_factory=dict[str, float])
     begun: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
     recorded_jobs: set[str] = field(default_factory=set[str])
@@ -109,6 +112,10 @@ class StoreView:
             if known and place < places[name, known[-1]]:
                 self._world.count("world: entries seen out of order")
             insort(known, entry, key=lambda item: places[name, item])
+        if name.startswith("claimed/"):
+            pointer = RequestPointer.from_text(entries[0])
+            if pointer is not None and pointer.is_adopted:
+                self._instance.adopted.add((pointer.request_id, pointer.job_id))
         if '"kind":"baseline"' in entries[0]:
             record = json.loads("".join(entry.partition("|")[2] for entry in entries))
             self._instance.baselines[record["request"]] = self._world.now

@@ -99,7 +99,7 @@ def _doubt_is_ignored() -> list[Patch]:
     real = Evidence.is_ours.fget  # type: ignore[attr-defined]
 
     def is_ours(self: Evidence) -> bool:
-        return real(replace(self, answer_is_doubtful=False, is_timely=True, waited=True))
+        return real(replace(self, answer_is_unclear=False, is_timely=True, waited=True))
 
     return [(Evidence, "is_ours", property(is_ours))]
 
