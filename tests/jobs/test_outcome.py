@@ -148,7 +148,7 @@ def test_an_object_that_is_not_ours_keeps_an_outcome_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("ended", "entries", "may_have_started_a_job", "expected"),
+    ("ended", "entries", "possible", "expected"),
     [
         # The list is complete by the job's counts.
         (job(**counts(2)), done("b", "c"), "abc", NOT_INCLUDED),
