@@ -26,10 +26,10 @@ from dagster_hevo.job_sensor.decide import Decision, Owner, OwnerKind, decide
 from dagster_hevo.job_sensor.ownership import JobOwnership
 from dagster_hevo.jobs.cursor import LATE_MS, JobCursor
 from dagster_hevo.jobs.job_list import shows_newest_first
-from dagster_hevo.jobs.ledger import PipelineLedger
 from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome, list_agrees
+from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
 from dagster_hevo.jobs.polling import age_of
 from dagster_hevo.jobs.schedule import History, Progress, next_poll
 from dagster_hevo.sensor_cursor import PipelineCursor, SensorCursor

@@ -377,9 +377,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
     @property
     def state_key(self) -> str:
         """What names the account's state in a code location; its keys need not be at hand."""
-        return (
-            f"dagster-hevo/{self.account}/{hashlib.sha256(self.api_key.encode()).hexdigest()[:8]}"
-        )
+        user = hashlib.sha256(self.api_key.encode()).hexdigest()[:8]
+        return f"dagster-hevo/{self.account}/{user}"
 
     @property
     def account_name(self) -> str:
@@ -390,15 +389,9 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
 
 _LEAST = {
-    "retry_limit": 1,
-    "retry_delay": 0,
-    "timeout": 0.001,
-    "requests_per_minute": 0,
-    "page_size": 1,
-    "poll_interval": 0.001,
-    "poll_timeout": 0,
-    "job_discovery_timeout": 0,
-    "job_objects_timeout": 0,
-    "deferred_timeout": 0,
-    "definitions_max_age": 0,
+    **dict.fromkeys(
+        ("retry_delay", "requests_per_minute", "poll_timeout", "job_discovery_timeout"), 0
+    ),
+    **dict.fromkeys(("job_objects_timeout", "deferred_timeout", "definitions_max_age"), 0),
+    **{"retry_limit": 1, "page_size": 1, "timeout": 0.001, "poll_interval": 0.001},
 }

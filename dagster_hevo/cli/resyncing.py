@@ -67,7 +67,8 @@ def resync(
     An OBJECT is an id, or a name that only one object has. Ctrl-C ends the waiting, not the job.
     """
     from dagster_hevo.api.enums import ResyncMode
-    from dagster_hevo.jobs.ledger import Ledger, MemoryStore
+    from dagster_hevo.jobs.ledger import Ledger
+    from dagster_hevo.jobs.ledger_store import MemoryStore
     from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
     from dagster_hevo.jobs.request import IfJobRunning, make_request
     from dagster_hevo.jobs.runner import JobRunner

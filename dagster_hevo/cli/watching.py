@@ -79,7 +79,8 @@ def watch(
     Ctrl-C ends the watching, not the job. The exit code tells how the job ended.
     """
     from dagster_hevo.jobs.job_list import read_jobs, running_job
-    from dagster_hevo.jobs.ledger import Ledger, MemoryStore
+    from dagster_hevo.jobs.ledger import Ledger
+    from dagster_hevo.jobs.ledger_store import MemoryStore
     from dagster_hevo.jobs.objects import ObjectIndex
     from dagster_hevo.jobs.polling import age_of, progress_line
     from dagster_hevo.jobs.request import SyncAction, make_request

@@ -17,22 +17,20 @@ also on storages that show a later entry before an earlier one for a moment.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from dagster_hevo.jobs.matching import Baseline
-from dagster_hevo.jobs.pipeline_ledger import (
+from dagster_hevo.jobs.ledger_store import (
     SECONDS_UNTIL_SEEN,
-    SENSOR_PREFIX,
     LedgerStore,
-    PipelineLedger,
-    RequestPointer,
     append_record,
     first_other,
     read_records,
     records_list,
     resuming_list,
 )
+from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import (
     Answer,
     Record,
@@ -262,11 +260,13 @@ class Ledger:
         may_appear_within: float,
     ) -> bool:
         """Whether the job of a request may yet come; what cannot is taken out of the list."""
+        # First: what a run that is gone has written does not change any more.
+        is_running = ledger.is_running(pointer.run_id)
         other = ledger.request_of(pointer)
         if other is None:
             # It has not sent anything. An earlier attempt of our own step never will.
             is_ours = (pointer.run_id, pointer.step_key) == (self._run_id, self._step_key)
-            if not is_ours and ledger.is_running(pointer.run_id):
+            if is_running and not is_ours:
                 return True
         elif other.job_id is None and other.settlement is None:
             if ledger.is_running(other.run_id):
@@ -379,33 +379,3 @@ def _age(other: RecordedRequest, hevo_ms: int | None) -> float | None:
     if other.triggered_ms is None or hevo_ms is None:
         return None
     return (hevo_ms - other.triggered_ms) / 1000
-
-
-class MemoryStore:
-    """Lists for one process: for scripts and the command line, whose requests nobody resumes."""
-
-    def __init__(self) -> None:
-        self.lists: dict[str, list[str]] = {}
-
-    def append(self, name: str, entries: Sequence[str]) -> None:
-        known = self.lists.setdefault(name, [])
-        known += [entry for entry in entries if entry not in known]
-
-    def read(self, name: str) -> Sequence[str]:
-        return tuple(self.lists.get(name, ()))
-
-    def remove(self, name: str, entry: str) -> None:
-        if entry in self.lists.get(name, ()):
-            self.lists[name].remove(entry)
-
-    def pause(self, seconds: float) -> None:
-        pass
-
-    def is_running(self, run_id: str) -> bool:
-        return False
-
-    def has_succeeded(self, run_id: str, step_key: str) -> bool:
-        return False
-
-    def tell(self, step_key: str, sentence: str, content: Mapping[str, Any]) -> None:
-        pass

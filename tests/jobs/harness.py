@@ -6,16 +6,17 @@ of its stations. The tests of this folder use them through the fixture `make_wor
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sandbox_time import SandboxTime, Told
+
 from dagster_hevo.api.client import HevoClient
 from dagster_hevo.api.enums import ResyncMode
-from dagster_hevo.jobs.ledger import Ledger, MemoryStore, read_records
+from dagster_hevo.jobs.ledger import Ledger
+from dagster_hevo.jobs.ledger_store import MemoryStore, read_records
 from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Record, RecordKind
@@ -30,46 +31,6 @@ STEP = "hevo"
 
 class Killed(BaseException):
     """The process is gone: nothing after this runs in it."""
-
-
-class Terminated(BaseException):
-    """The run was terminated, as Dagster or the keyboard does it."""
-
-
-class SandboxTime:
-    """The sandbox's time as a runner sees it: sleeping moves it, and nothing else does.
-
-    What is due at a moment is done when sleeping reaches it; it may raise, as a signal does.
-    """
-
-    def __init__(self, sandbox: HevoSandbox) -> None:
-        self._sandbox = sandbox
-        self._began = sandbox.now()
-        self._count = itertools.count()
-        self._due: list[tuple[float, int, Callable[[], object]]] = []
-
-    def monotonic(self) -> float:
-        return self._sandbox.now() - self._began
-
-    def sleep(self, seconds: float) -> None:
-        wake = self.monotonic() + seconds
-        while self._due and self._due[0][0] <= wake:
-            moment, _, action = heapq.heappop(self._due)
-            self._sandbox.advance(max(moment - self.monotonic(), 0.0))
-            action()
-        self._sandbox.advance(max(wake - self.monotonic(), 0.0))
-
-    def at(self, moment: float, action: Callable[[], object]) -> None:
-        """Do something when sleeping reaches this moment, in seconds since the beginning."""
-        heapq.heappush(self._due, (moment, next(self._count), action))
-
-    def terminate_at(self, moment: float) -> None:
-        """Terminate the run at this moment."""
-
-        def terminate() -> None:
-            raise Terminated
-
-        self.at(moment, terminate)
 
 
 class Reaper:
@@ -189,25 +150,6 @@ class BookStore:
 
     def tell(self, step_key: str, sentence: str, content: Mapping[str, Any]) -> None:
         assert sentence
-
-
-class Told(logging.Handler):
-    """Keeps what was told to people."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
-    def lines(self, text: str = "", level: int = logging.DEBUG) -> list[str]:
-        """The lines from this level on that hold a text."""
-        found = [record.getMessage() for record in self.records if record.levelno >= level]
-        return [line for line in found if text in line]
-
-    def warnings(self, text: str = "") -> list[str]:
-        return self.lines(text, logging.WARNING)
 
 
 class World:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from harness import Killed, Reaper, Terminated
+from harness import Killed, Reaper
+from sandbox_time import Terminated
 
 from dagster_hevo.api.errors import HevoJobNotFoundError
 from dagster_hevo.jobs.records import Settlement

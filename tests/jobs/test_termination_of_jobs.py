@@ -6,7 +6,7 @@ Only a job that is certainly ours is cancelled.
 from __future__ import annotations
 
 import pytest
-from harness import Terminated
+from sandbox_time import Terminated
 
 from dagster_hevo.api.errors import HevoJobTimeoutError
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction

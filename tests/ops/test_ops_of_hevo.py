@@ -21,7 +21,7 @@ from dagster_hevo import (
     hevo_sync_op,
 )
 from dagster_hevo.execution.run_ledger import InstanceStore
-from dagster_hevo.jobs.ledger import PipelineLedger
+from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
 from dagster_hevo.sandbox import Fault, FaultKind
 
 

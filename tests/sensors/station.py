@@ -18,7 +18,8 @@ from dagster._core.test_utils import freeze_time
 from dagster_hevo import HevoResource, build_hevo_assets_definitions, build_hevo_job_sensor
 from dagster_hevo.api.models import Job
 from dagster_hevo.execution.run_ledger import InstanceStore, ledger_of_step
-from dagster_hevo.jobs.ledger import Ledger, read_records, records_list
+from dagster_hevo.jobs.ledger import Ledger
+from dagster_hevo.jobs.ledger_store import read_records, records_list
 from dagster_hevo.jobs.matching import Baseline
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request

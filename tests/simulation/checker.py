@@ -27,13 +27,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from dagster_hevo.jobs.ledger import MemoryStore
-from dagster_hevo.jobs.pipeline_ledger import (
-    PipelineLedger,
-    read_records,
-    records_list,
-    resuming_list,
-)
+from dagster_hevo.jobs.ledger_store import MemoryStore, read_records, records_list, resuming_list
+from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
 from dagster_hevo.jobs.records import RecordedRequest, requests_in
 from simulation.dagster_world import Run
 from simulation.model import ModelJob, Trigger
