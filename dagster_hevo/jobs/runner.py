@@ -1,4 +1,4 @@
-"""Carries out what `decide.py` decides: HTTP, ledger, clock, log. It decides nothing itself.
+"""Carries out what `decide.py` decides: HTTP, ledger, clock, log.
 
 The step of a materialization, the ops and the command line all use this runner.
 """

@@ -157,6 +157,18 @@ def test_an_old_job_that_was_missing_from_one_read_of_the_list_is_old(make_world
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
+@pytest.mark.parametrize(("dates", "reads"), [({}, 1), ({"date_header": False}, 2)])
+def test_without_a_date_header_the_list_is_read_twice_before_the_trigger(make_world, dates, reads):
+    world = make_world(**dates)
+    world.runner().run()
+    sent = [
+        entry.method
+        for entry in world.sandbox.requests
+        if entry.path.endswith(("/jobs", "/resync"))
+    ]
+    assert sent[: reads + 1] == ["GET"] * reads + ["POST"]
+
+
 @pytest.mark.parametrize("every", [2, 3])
 def test_a_new_job_that_is_missing_from_some_reads_of_the_list_is_found(make_world, every):
     world = make_world(job_list_leaves_out_every=every)

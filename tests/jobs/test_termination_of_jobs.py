@@ -53,6 +53,14 @@ def test_a_retry_goes_on_with_a_job_that_was_longer_than_poll_timeout(make_world
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
+def test_beside_another_job_that_may_be_ours_none_is_cancelled(make_world):
+    world = make_world(seconds=5000, job_appears_after=(0, 0))
+    world.job_between(has_ended=True, type="HISTORICAL", object_ids=world.ids("a", "b"))
+    with pytest.raises(HevoJobTimeoutError, match="was not cancelled"):
+        world.runner("a", poll_timeout=600).run()
+    assert {job.status for job in world.jobs()} == {"COMPLETED", "IN_PROGRESS"}
+
+
 def test_when_time_runs_out_an_adopted_job_goes_on(make_world):
     world = make_world(seconds=5000)
     world.sandbox.start_scheduled_job(101)
