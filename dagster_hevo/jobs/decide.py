@@ -1,8 +1,9 @@
 """What to do next: from a state and an observation to the next state and an action.
 
-Pure. An observation that cannot follow the last action is a defect. Here is what holds in every phase: outages, deadlines, interruptions. The phases
-themselves are in `starting.py` (until a trigger is answered), `finding.py` (which job came of it)
-and `following.py` (until its outcome is known).
+Pure. An observation that cannot follow the last action is a defect. Here is what holds in every
+phase: outages, deadlines, interruptions. The phases themselves are in `starting.py` (until a
+trigger is answered), `finding.py` (which job came of it) and `following.py` (until its outcome is
+known).
 """
 
 from __future__ import annotations
