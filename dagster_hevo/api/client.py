@@ -183,7 +183,7 @@ class HevoClient:
 
     def get_pipeline(self, pipeline_id: int) -> Pipeline:
         """One pipeline (GET /api/v1/pipelines/{pipeline_id})."""
-        return self._get_value(Pipeline, Request("GET", _pipeline(pipeline_id)))
+        return self._get_value(Pipeline, Request("GET", _pipeline(pipeline_id)), pipeline_id)
 
     def update_pipeline(self, pipeline_id: int, fields: Mapping[str, Any]) -> Pipeline:
         """Change some fields of a pipeline (PATCH /api/v1/pipelines/{pipeline_id}).
@@ -202,7 +202,7 @@ class HevoClient:
             body=dict(fields),
             is_confidential="source" in fields,
         )
-        return self._get_value(Pipeline, request)
+        return self._get_value(Pipeline, request, pipeline_id)
 
     def update_pipeline_sources(self, pipeline_id: int, fields: Mapping[str, Any]) -> Source:
         """Change settings of a pipeline's source (PATCH .../pipelines/{pipeline_id}/sources).
@@ -283,7 +283,7 @@ class HevoClient:
 
     def get_job(self, pipeline_id: int, job_id: str) -> Job:
         """One job (GET .../jobs/{job_id})."""
-        return self._get_value(Job, Request("GET", _job(pipeline_id, job_id)))
+        return self._get_value(Job, Request("GET", _job(pipeline_id, job_id)), job_id)
 
     def get_job_completion_status(self, pipeline_id: int, job_id: str) -> JobCompletionStatus:
         """What a job's status means to somebody waiting for it (GET .../jobs/{job_id})."""
@@ -323,7 +323,7 @@ class HevoClient:
     def get_object(self, pipeline_id: int, object_id: str) -> PipelineObject:
         """One object with its columns (GET .../objects/{object_id})."""
         path = f"{_pipeline(pipeline_id)}/objects/{_segment('object_id', object_id)}"
-        return self._get_value(PipelineObject, Request("GET", path))
+        return self._get_value(PipelineObject, Request("GET", path), object_id)
 
     def refresh_schema(self, pipeline_id: int) -> None:
         """Read the source's schema again (POST .../objects/actions/refresh-schema)."""
@@ -357,8 +357,8 @@ class HevoClient:
     def _trigger(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         self._transport.send(Request("POST", path, body=body, is_repeatable=False, is_urgent=True))
 
-    def _get_value(self, model: type[_M], request: Request) -> _M:
-        return read_value(model, self._transport.send(request), request)
+    def _get_value(self, model: type[_M], request: Request, expected_id: object = None) -> _M:
+        return read_value(model, self._transport.send(request), request, expected_id=expected_id)
 
     def _pages(self, model: type[_M], path: str) -> Iterator[Page[_M]]:
         return read_pages(model, path, self.page_size, self._transport.send)

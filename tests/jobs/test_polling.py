@@ -77,6 +77,21 @@ def test_an_answer_of_the_wrong_shape_while_polling_is_transient(make_world, bod
     assert world.triggers() == ["accepted"]
 
 
+def test_the_end_of_another_job_in_place_of_ours_is_transient(make_world):
+    world = make_world(seconds=400)
+    proxy = WrongShape({"job_id": "another", "status": "COMPLETED", "objects_success": 3}, "")
+    client = world.client(extra_kwargs={"hooks": {"response": proxy}})
+
+    def begin() -> None:
+        proxy.path = world.jobs()[0].job_id
+        proxy.times = 3
+
+    world.time.at(100, begin)
+    outcome = world.runner(client=client).run()
+    assert proxy.times == 0
+    assert [outcome.job.job_id] == world.triggered_jobs()
+
+
 @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.CUT_JSON, FaultKind.RATE_LIMITED])
 def test_an_answer_that_cannot_be_used_while_polling_is_transient(make_world, kind):
     world = make_world(seconds=400)
