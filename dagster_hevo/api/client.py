@@ -26,7 +26,7 @@ from dagster_hevo.api.models import (
     PipelineObject,
     Source,
 )
-from dagster_hevo.api.pages import read_pages, read_value
+from dagster_hevo.api.pages import each_once, read_pages, read_value
 from dagster_hevo.api.settings import DEFAULT_RETRYABLE_STATUS_CODES, resolve_base_url
 from dagster_hevo.api.transport import Budget, Request, RetryRules, Transport
 
@@ -179,7 +179,7 @@ class HevoClient:
 
     def list_pipelines(self) -> Iterator[Pipeline]:
         """All pipelines of the account, one request per page (GET /api/v1/pipelines)."""
-        return _entries(self._pages(Pipeline, "/api/v1/pipelines"))
+        return each_once(self._pages(Pipeline, "/api/v1/pipelines"))
 
     def get_pipeline(self, pipeline_id: int) -> Pipeline:
         """One pipeline (GET /api/v1/pipelines/{pipeline_id})."""
@@ -318,7 +318,7 @@ class HevoClient:
 
     def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
         """The objects of a pipeline, without their columns (GET .../objects)."""
-        return _entries(self._pages(PipelineObject, f"{_pipeline(pipeline_id)}/objects"))
+        return each_once(self._pages(PipelineObject, f"{_pipeline(pipeline_id)}/objects"))
 
     def get_object(self, pipeline_id: int, object_id: str) -> PipelineObject:
         """One object with its columns (GET .../objects/{object_id})."""

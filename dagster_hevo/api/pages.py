@@ -7,7 +7,7 @@ says so; a list that never says so ends with an error.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
@@ -119,6 +119,20 @@ def read_pages(
         query = {**query, "cursor": cursor}
     what = f"the list has more than {MOST_PAGES} pages, which is the most that is read."
     raise HevoResponseError("GET", path, f"{what} Set a larger page_size. {_TRY_AGAIN}")
+
+
+def each_once(pages: Iterable[Page[M]]) -> Iterator[M]:
+    """The entries of a list of values with ids, without those that a later page repeats.
+
+    Pages overlap where a list grows while it is read.
+    """
+    seen: set[str | None] = set()
+    for page in pages:
+        for value in page.entries:
+            key = _id_of(value)
+            if key not in seen:
+                seen.add(key)
+                yield value
 
 
 def _parts_of(answer: object, path: str) -> tuple[list[Any], str | None]:
