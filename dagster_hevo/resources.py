@@ -23,7 +23,7 @@ from dagster_hevo.api.errors import (
     HevoRateLimitError,
     HevoServerError,
 )
-from dagster_hevo.api.settings import resolve_base_url
+from dagster_hevo.api.settings import LEAST_TIMEOUT, check_number, resolve_base_url
 from dagster_hevo.asset_facts import AssetFacts, check_url_template
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
@@ -161,8 +161,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
             check_url_template(self.ui_url_template)
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if isinstance(value, int | float) and value < least:
-                raise HevoConfigurationError(f"{name} is {value}: it must be at least {least}.")
+            if isinstance(value, int | float):
+                check_number(name, value, least)
 
     @property
     def account(self) -> str:
@@ -396,7 +396,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
 _LEAST = {
     "retry_limit": 1,
     "retry_delay": 0,
-    "timeout": 0.001,
+    "timeout": LEAST_TIMEOUT,
     "requests_per_minute": 0,
     "page_size": 1,
     "poll_interval": 0.001,

@@ -27,7 +27,12 @@ from dagster_hevo.api.models import (
     Source,
 )
 from dagster_hevo.api.pages import each_once, read_pages, read_value
-from dagster_hevo.api.settings import DEFAULT_RETRYABLE_STATUS_CODES, resolve_base_url
+from dagster_hevo.api.settings import (
+    LEAST_TIMEOUT,
+    check_number,
+    resolve_base_url,
+    retryable_codes,
+)
 from dagster_hevo.api.transport import Budget, Request, RetryRules, Transport
 
 if TYPE_CHECKING:
@@ -84,23 +89,20 @@ class HevoClient:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
+            if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] (callers without a type checker)
+                raise HevoConfigurationError(f"{name} is not text: {type(value).__name__}.")
             if not value or not value.strip():
                 raise HevoConfigurationError(
                     f"{name} is empty. Make API keys in Hevo (Settings, API Keys, as an owner) "
                     f"and pass them, for example from the environment variable HEVO_{name.upper()}."
                 )
-        _require_at_least("retry_limit", retry_limit, 1)
-        _require_at_least("retry_delay", retry_delay, 0)
-        _require_at_least("page_size", page_size, 1)
-        if timeout <= 0:
-            raise HevoConfigurationError(f"timeout is {timeout}: it must be more than 0 seconds.")
+        check_number("retry_limit", retry_limit, 1, is_whole=True)
+        check_number("retry_delay", retry_delay, 0)
+        check_number("page_size", page_size, 1, is_whole=True)
+        check_number("timeout", timeout, LEAST_TIMEOUT)
         self.base_url = resolve_base_url(region, base_url)
         self.page_size = page_size
-        codes = (
-            DEFAULT_RETRYABLE_STATUS_CODES
-            if retryable_status_codes is None
-            else frozenset(retryable_status_codes)
-        )
+        codes = retryable_codes(retryable_status_codes)
         self._exchange = Exchange(
             api_key=api_key,
             api_secret=api_secret,
@@ -391,8 +393,3 @@ def _segment(name: str, value: str) -> str:
 def _require_some(name: str, value: Sequence[object] | Mapping[str, object]) -> None:
     if isinstance(value, str) or not value:
         raise HevoConfigurationError(f"{name} is {value!r}: it must name at least one.")
-
-
-def _require_at_least(name: str, value: float, least: float) -> None:
-    if value < least:
-        raise HevoConfigurationError(f"{name} is {value}: it must be at least {least}.")

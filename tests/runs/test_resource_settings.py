@@ -1,11 +1,17 @@
-"""What is secret in the resource's settings stays out of all that Dagster shows and stores."""
+"""The resource's settings: what cannot work is refused, what is secret is nowhere shown or stored."""
 
 from __future__ import annotations
 
+import math
+
 import dagster as dg
+import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._serdes import serialize_value
 from shop_runs import Open, logged
+
+from dagster_hevo import HevoResource
+from dagster_hevo.api.errors import HevoConfigurationError
 
 HEADER, PASSWORD = "the-key-of-a-gateway", "the-password-of-a-proxy"
 SETTINGS = {
@@ -48,3 +54,10 @@ def test_concealed_headers_are_sent_as_they_were_given(shop: Open, monkeypatch):
         client = open_shop.hevo.get_client()
         assert client._exchange._session.headers["X-Gateway-Key"] == HEADER
         assert client.get_pipeline(open_shop.pipeline_id).id == open_shop.pipeline_id
+
+
+@pytest.mark.parametrize("name", ["timeout", "poll_interval", "poll_timeout", "deferred_timeout"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e12])
+def test_a_number_that_cannot_work_is_refused_by_name(name, value):
+    with pytest.raises(HevoConfigurationError, match=f"{name} is "):
+        HevoResource(api_key="k", api_secret="s", **{name: value})
