@@ -23,11 +23,11 @@ from dagster_hevo.api.errors import (
     HevoRateLimitError,
     HevoServerError,
 )
-from dagster_hevo.api.settings import resolve_base_url
+from dagster_hevo.api.settings import LEAST_TIMEOUT, check_number, resolve_base_url
 from dagster_hevo.asset_facts import AssetFacts, check_url_template
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
-from dagster_hevo.secrets import concealed, revealed
+from dagster_hevo.secrets import concealed, concealed_within, revealed, revealed_within
 from dagster_hevo.state_file import kept_state_path, read_snapshot, read_state, write_state
 from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.workspace import (
@@ -146,6 +146,10 @@ class HevoResource(dg.ConfigurableResource[Any]):
         for name in ("api_key", "api_secret", "rate_limit_store"):
             if name in settings:
                 settings[name] = concealed(settings[name])
+        # Headers may hold keys of a gateway, and proxies passwords.
+        for name, plain in {"extra_headers": (), "extra_kwargs": ("verify", "cert")}.items():
+            if name in settings:
+                settings[name] = concealed_within(settings[name], but=plain)
         super().__init__(**settings)
         self._check_settings()
 
@@ -157,8 +161,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
             check_url_template(self.ui_url_template)
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if isinstance(value, int | float) and value < least:
-                raise HevoConfigurationError(f"{name} is {value}: it must be at least {least}.")
+            if isinstance(value, int | float):
+                check_number(name, value, least)
 
     @property
     def account(self) -> str:
@@ -202,8 +206,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
             retry_delay=self.retry_delay,
             timeout=timeout,
             retryable_status_codes=self.retryable_status_codes,
-            extra_headers=self.extra_headers,
-            extra_kwargs=self.extra_kwargs,
+            extra_headers=revealed_within(self.extra_headers),
+            extra_kwargs=revealed_within(self.extra_kwargs),
             page_size=self.page_size,
             budget=self.get_budget() if budget is None else budget,
         )
@@ -393,5 +397,5 @@ _LEAST = {
         ("retry_delay", "requests_per_minute", "poll_timeout", "job_discovery_timeout"), 0
     ),
     **dict.fromkeys(("job_objects_timeout", "deferred_timeout", "definitions_max_age"), 0),
-    **{"retry_limit": 1, "page_size": 1, "timeout": 0.001, "poll_interval": 0.001},
+    **{"retry_limit": 1, "page_size": 1, "timeout": LEAST_TIMEOUT, "poll_interval": 0.001},
 }

@@ -8,6 +8,8 @@ literal is kept in this process and a handle stands in its place.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
 
 import dagster as dg
 
@@ -31,3 +33,40 @@ def concealed(value: object) -> object:
 def revealed(value: str) -> str:
     """The secret that a handle stands for; anything else as it is."""
     return _KEPT.get(value, value)
+
+
+def concealed_within(value: object, *, but: Collection[str] = ()) -> object:
+    """The same with each text in it concealed.
+
+    Args:
+        value: A mapping, a list or a single value.
+        but: Names in the mapping whose values are no secrets.
+    """
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, object]", value)
+        return {
+            name: each if name in but else concealed_within(each) for name, each in entries.items()
+        }
+    return _changed(value, concealed)
+
+
+def revealed_within(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with each handle in it revealed, and each environment variable read."""
+    return {name: _changed(each, _read) for name, each in value.items()}
+
+
+def _read(value: object) -> object:
+    if isinstance(value, dg.EnvVar):
+        return value.get_value() or ""
+    return revealed(value) if isinstance(value, str) else value
+
+
+def _changed(value: object, change: Callable[[object], object]) -> object:
+    """The same with each single value in it changed."""
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, object]", value)
+        return {name: _changed(each, change) for name, each in entries.items()}
+    if isinstance(value, list | tuple):
+        listed = [_changed(each, change) for each in cast("list[object]", value)]
+        return tuple(listed) if isinstance(value, tuple) else listed
+    return change(value)

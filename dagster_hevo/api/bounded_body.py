@@ -37,11 +37,14 @@ def read_body(response: requests.Response, longest: int) -> Body:
     """
     pieces: list[bytes] = []
     left = longest
-    for piece in response.iter_content(_PIECE):
-        if len(piece) > left:
-            pieces.append(piece[:left])
-            response.close()
-            return Body(b"".join(pieces), is_cut=True)
-        pieces.append(piece)
-        left -= len(piece)
+    try:
+        for piece in response.iter_content(_PIECE):
+            if len(piece) > left:
+                pieces.append(piece[:left])
+                response.close()
+                return Body(b"".join(pieces), is_cut=True)
+            pieces.append(piece)
+            left -= len(piece)
+    except ValueError as error:  # a chunk of negative length: `urllib3` hands it to the socket
+        raise requests.exceptions.ChunkedEncodingError(error) from None
     return Body(b"".join(pieces))

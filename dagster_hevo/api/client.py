@@ -26,8 +26,13 @@ from dagster_hevo.api.models import (
     PipelineObject,
     Source,
 )
-from dagster_hevo.api.pages import read_pages, read_value
-from dagster_hevo.api.settings import DEFAULT_RETRYABLE_STATUS_CODES, resolve_base_url
+from dagster_hevo.api.pages import each_once, read_pages, read_value
+from dagster_hevo.api.settings import (
+    LEAST_TIMEOUT,
+    check_number,
+    resolve_base_url,
+    retryable_codes,
+)
 from dagster_hevo.api.transport import Budget, Request, RetryRules, Transport
 
 if TYPE_CHECKING:
@@ -84,23 +89,20 @@ class HevoClient:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
+            if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] (callers without a type checker)
+                raise HevoConfigurationError(f"{name} is not text: {type(value).__name__}.")
             if not value or not value.strip():
                 raise HevoConfigurationError(
                     f"{name} is empty. Make API keys in Hevo (Settings, API Keys, as an owner) "
                     f"and pass them, for example from the environment variable HEVO_{name.upper()}."
                 )
-        _require_at_least("retry_limit", retry_limit, 1)
-        _require_at_least("retry_delay", retry_delay, 0)
-        _require_at_least("page_size", page_size, 1)
-        if timeout <= 0:
-            raise HevoConfigurationError(f"timeout is {timeout}: it must be more than 0 seconds.")
+        check_number("retry_limit", retry_limit, 1, is_whole=True)
+        check_number("retry_delay", retry_delay, 0)
+        check_number("page_size", page_size, 1, is_whole=True)
+        check_number("timeout", timeout, LEAST_TIMEOUT)
         self.base_url = resolve_base_url(region, base_url)
         self.page_size = page_size
-        codes = (
-            DEFAULT_RETRYABLE_STATUS_CODES
-            if retryable_status_codes is None
-            else frozenset(retryable_status_codes)
-        )
+        codes = retryable_codes(retryable_status_codes)
         self._exchange = Exchange(
             api_key=api_key,
             api_secret=api_secret,
@@ -179,11 +181,11 @@ class HevoClient:
 
     def list_pipelines(self) -> Iterator[Pipeline]:
         """All pipelines of the account, one request per page (GET /api/v1/pipelines)."""
-        return _entries(self._pages(Pipeline, "/api/v1/pipelines"))
+        return each_once(self._pages(Pipeline, "/api/v1/pipelines"))
 
     def get_pipeline(self, pipeline_id: int) -> Pipeline:
         """One pipeline (GET /api/v1/pipelines/{pipeline_id})."""
-        return self._get_value(Pipeline, Request("GET", _pipeline(pipeline_id)))
+        return self._get_value(Pipeline, Request("GET", _pipeline(pipeline_id)), pipeline_id)
 
     def update_pipeline(self, pipeline_id: int, fields: Mapping[str, Any]) -> Pipeline:
         """Change some fields of a pipeline (PATCH /api/v1/pipelines/{pipeline_id}).
@@ -202,7 +204,7 @@ class HevoClient:
             body=dict(fields),
             is_confidential="source" in fields,
         )
-        return self._get_value(Pipeline, request)
+        return self._get_value(Pipeline, request, pipeline_id)
 
     def update_pipeline_sources(self, pipeline_id: int, fields: Mapping[str, Any]) -> Source:
         """Change settings of a pipeline's source (PATCH .../pipelines/{pipeline_id}/sources).
@@ -283,7 +285,7 @@ class HevoClient:
 
     def get_job(self, pipeline_id: int, job_id: str) -> Job:
         """One job (GET .../jobs/{job_id})."""
-        return self._get_value(Job, Request("GET", _job(pipeline_id, job_id)))
+        return self._get_value(Job, Request("GET", _job(pipeline_id, job_id)), job_id)
 
     def get_job_completion_status(self, pipeline_id: int, job_id: str) -> JobCompletionStatus:
         """What a job's status means to somebody waiting for it (GET .../jobs/{job_id})."""
@@ -318,12 +320,12 @@ class HevoClient:
 
     def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
         """The objects of a pipeline, without their columns (GET .../objects)."""
-        return _entries(self._pages(PipelineObject, f"{_pipeline(pipeline_id)}/objects"))
+        return each_once(self._pages(PipelineObject, f"{_pipeline(pipeline_id)}/objects"))
 
     def get_object(self, pipeline_id: int, object_id: str) -> PipelineObject:
         """One object with its columns (GET .../objects/{object_id})."""
         path = f"{_pipeline(pipeline_id)}/objects/{_segment('object_id', object_id)}"
-        return self._get_value(PipelineObject, Request("GET", path))
+        return self._get_value(PipelineObject, Request("GET", path), object_id)
 
     def refresh_schema(self, pipeline_id: int) -> None:
         """Read the source's schema again (POST .../objects/actions/refresh-schema)."""
@@ -357,8 +359,8 @@ class HevoClient:
     def _trigger(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         self._transport.send(Request("POST", path, body=body, is_repeatable=False, is_urgent=True))
 
-    def _get_value(self, model: type[_M], request: Request) -> _M:
-        return read_value(model, self._transport.send(request), request)
+    def _get_value(self, model: type[_M], request: Request, expected_id: object = None) -> _M:
+        return read_value(model, self._transport.send(request), request, expected_id=expected_id)
 
     def _pages(self, model: type[_M], path: str) -> Iterator[Page[_M]]:
         return read_pages(model, path, self.page_size, self._transport.send)
@@ -391,8 +393,3 @@ def _segment(name: str, value: str) -> str:
 def _require_some(name: str, value: Sequence[object] | Mapping[str, object]) -> None:
     if isinstance(value, str) or not value:
         raise HevoConfigurationError(f"{name} is {value!r}: it must name at least one.")
-
-
-def _require_at_least(name: str, value: float, least: float) -> None:
-    if value < least:
-        raise HevoConfigurationError(f"{name} is {value}: it must be at least {least}.")

@@ -10,9 +10,29 @@ import html
 import json
 from collections.abc import Iterable, Mapping
 from typing import cast
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
+
+
+_PLAIN_HEADERS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-type"}
+    | {"host", "user-agent"}
+)
+
+
+def secrets_in(extra_headers: Mapping[str, str], proxies: object) -> Iterable[str]:
+    """What may be secret in the settings: the values of headers, and the passwords of proxies."""
+    yield from (
+        value for name, value in extra_headers.items() if name.lower() not in _PLAIN_HEADERS
+    )
+    for url in texts_in(proxies):
+        try:
+            password = urlsplit(url).password
+        except ValueError:
+            continue
+        if password:
+            yield from (password, unquote(password))
 
 
 def texts_in(body: object) -> Iterable[str]:

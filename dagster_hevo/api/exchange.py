@@ -21,6 +21,7 @@ import urllib3.exceptions
 from dagster_hevo.api.answers import Answer, date_of
 from dagster_hevo.api.bounded_body import LONGEST_BODY, LONGEST_ERROR_BODY, Body, read_body
 from dagster_hevo.api.broken_connections import connection_error
+from dagster_hevo.api.confidential import secrets_in
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.total_time import BoundedAdapter
 from dagster_hevo.version import __version__
@@ -107,7 +108,8 @@ class Exchange:
     ) -> None:
         _check_extras(extra_headers, extra_kwargs)
         self._token = b64encode(f"{api_key}:{api_secret}".encode()).decode()
-        self.secrets = (api_key, api_secret, self._token)
+        given = secrets_in(extra_headers, extra_kwargs.get("proxies"))
+        self.secrets = (api_key, api_secret, self._token, *given)
         self.requests_sent = 0
         self._monotonic = monotonic
         self._extra_kwargs = dict(extra_kwargs)

@@ -7,7 +7,7 @@ says so; a list that never says so ends with an error.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
@@ -28,21 +28,39 @@ _IS_IT_HEVO = (
 _log = logging.getLogger("dagster_hevo")
 
 
-def read_value(model: type[M], answer: object, request: Request) -> M:
+def read_value(
+    model: type[M], answer: object, request: Request, *, expected_id: object = None
+) -> M:
     """Read an answer that is one value.
 
+    Args:
+        model: What the value is.
+        answer: The answer's JSON.
+        request: What was requested.
+        expected_id: The id of the value that was requested; None where it has none.
+
     Raises:
-        HevoResponseError: It has no id, or is not an object. The message names the fields and
-            quotes nothing, since the answer may hold secrets.
+        HevoResponseError: It has no id or another one, or is not an object. The message names the
+            fields and quotes nothing, since the answer may hold secrets.
     """
     try:
-        return model.model_validate(answer, context=ANSWER)
+        value = model.model_validate(answer, context=ANSWER)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'the answer'}: {problem['type']}"
             for problem in error.errors(
                 include_url=False, include_context=False, include_input=False
             )
+        )
+    else:
+        if expected_id is None or _id_of(value) == _same_id(expected_id):
+            return value
+        # A cache or a proxy in between: what is said of another job must not decide about ours.
+        raise HevoResponseError(
+            request.method,
+            request.path,
+            f"the answer is a {model.__name__} with another id than the one requested. {_TRY_AGAIN}"
+            " Check that no proxy or cache between here and Hevo mixes up answers.",
         )
     raise HevoResponseError(
         request.method,
@@ -103,6 +121,20 @@ def read_pages(
     raise HevoResponseError("GET", path, f"{what} Set a larger page_size. {_TRY_AGAIN}")
 
 
+def each_once(pages: Iterable[Page[M]]) -> Iterator[M]:
+    """The entries of a list of values with ids, without those that a later page repeats.
+
+    Pages overlap where a list grows while it is read.
+    """
+    seen: set[str | None] = set()
+    for page in pages:
+        for value in page.entries:
+            key = _id_of(value)
+            if key not in seen:
+                seen.add(key)
+                yield value
+
+
 def _parts_of(answer: object, path: str) -> tuple[list[Any], str | None]:
     """The entries of a page, and the cursor of the next one where there is one."""
     entries, cursor = answer, None
@@ -133,6 +165,19 @@ def _read_entry(model: type[M], entry: object) -> M | None:
         return model.model_validate(entry, context=ANSWER)
     except ValidationError:
         return None
+
+
+def _id_of(value: HevoModel) -> str | None:
+    match value:
+        case Pipeline(id=key) | Job(job_id=key) | PipelineObject(object_id=key):
+            return _same_id(key)
+        case _:
+            return None
+
+
+def _same_id(value: object) -> str:
+    """An id in the one spelling in which ids are compared: Hevo's are UUIDs and numbers."""
+    return str(value).strip().lower()
 
 
 def _identity(value: HevoModel, entry: object) -> object:

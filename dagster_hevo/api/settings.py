@@ -7,12 +7,61 @@ HTTP library.
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from dagster_hevo.api.errors import REGIONS, HevoConfigurationError
 
 DEFAULT_RETRYABLE_STATUS_CODES = frozenset({429, *range(500, 600)})
+
+
+LEAST_TIMEOUT = 0.001
+MOST = 1e9
+"""The most that a number among the settings may be: thirty years of seconds.
+
+Python can neither sleep nor wait for a socket much longer.
+"""
+
+
+def check_number(name: str, value: object, least: float, *, is_whole: bool = False) -> None:
+    """Refuse what is no number, or none that can work.
+
+    Args:
+        name: The setting.
+        value: Its value.
+        least: The least that it may be.
+        is_whole: Whether it counts something.
+
+    Raises:
+        HevoConfigurationError: It is no number, not finite, too small or too large.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or math.isnan(value) or (is_whole and not isinstance(value, int)):
+        kind = "a whole number" if is_whole else "a number"
+        raise HevoConfigurationError(f"{name} is {value!r}: it must be {kind}.")
+    if value < least:
+        raise HevoConfigurationError(f"{name} is {value}: it must be at least {least}.")
+    if value > MOST:
+        raise HevoConfigurationError(f"{name} is {value}: it must be at most {MOST:.0f}.")
+
+
+def retryable_codes(given: Iterable[int] | None) -> frozenset[int]:
+    """The status codes worth another attempt: those given, else the default.
+
+    Raises:
+        HevoConfigurationError: They are not a list of status codes.
+    """
+    if given is None:
+        return DEFAULT_RETRYABLE_STATUS_CODES
+    codes: list[object] = list(given) if isinstance(given, Iterable) else [given]  # pyright: ignore[reportUnnecessaryIsInstance] (callers without a type checker)
+    if not isinstance(given, Iterable) or not all(type(code) is int for code in codes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise HevoConfigurationError(
+            f"retryable_status_codes holds {codes!r:.100}: it must be a list of numbers, e.g. "
+            "[429, 503]."
+        )
+    return frozenset(given)
 
 
 def resolve_base_url(region: str, base_url: str | None) -> str:
@@ -26,7 +75,12 @@ def resolve_base_url(region: str, base_url: str | None) -> str:
         HevoConfigurationError: The region is no host name, the address is none, it holds keys, or
             it is plain http to anywhere but this machine.
     """
+    for name, value in {"region": region, "base_url": base_url or ""}.items():
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] (callers without a type checker)
+            raise HevoConfigurationError(f"{name} is not text: {type(value).__name__}.")
     if base_url is None:
+        if "@" in region or "/" in region:  # an address, in which a password may stand
+            raise HevoConfigurationError("region is an address: set base_url to it instead.")
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", region):
             raise HevoConfigurationError(
                 f"region is {region!r}: it must be a short name such as {', '.join(REGIONS)}; "

@@ -34,6 +34,8 @@ from urllib3.util.connection import allowed_gai_family
 SENT_AT_ONCE = 64 * 1024
 """Bytes in one piece of a request; with TLS, one piece could wait for several timeouts."""
 
+SWITCHING_PROTOCOLS = 101
+
 _ends_at: ContextVar[float | None] = ContextVar("_ends_at", default=None)
 """When the exchange of this thread must be over, by `time.monotonic`; None: no bound.
 
@@ -108,13 +110,26 @@ class _BoundedReads(io.RawIOBase):
 
 
 class _BoundedResponse(http.client.HTTPResponse):
-    """An answer whose status, headers and body are read within the exchange's time."""
+    """An answer whose status, headers and body are read within the exchange's time.
+
+    Interim answers (1xx, such as 103 Early Hints) are passed over, which `http.client` does for 100
+    only: taken for the answer, one would leave the real answer to the next request.
+    """
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         until = _ends_at.get()
         if until is not None:
             self.fp = io.BufferedReader(_BoundedReads(self.fp.detach(), sock, until))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = cast("Any", super())._read_status()
+            if status == SWITCHING_PROTOCOLS:
+                raise http.client.BadStatusLine("another protocol, which nobody asked for")
+            if not 100 <= status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
 class _BoundedConnection(HTTPConnection):

@@ -14,7 +14,7 @@ from dagster_hevo.api.errors import (
     HevoConflictError,
     HevoConnectionError,
     HevoError,
-    HevoGarbledResponseError,
+    HevoNotFoundError,
     HevoRateLimitError,
     HevoResponseError,
     HevoServerError,
@@ -25,11 +25,25 @@ from dagster_hevo.jobs.request import SyncAction, SyncRequest
 if TYPE_CHECKING:
     from dagster_hevo.api.models import Job, JobObject, Page, Pipeline, PipelineObject
 
-GATEWAY_ERRORS = frozenset({502, 503, 504})
+REQUEST_TIMEOUT = 408
+# Balancers before Hevo send these too, whatever became of the request behind them.
+GATEWAY_ERRORS = frozenset({REQUEST_TIMEOUT, 502, 503, 504})
 
 # Waiting may heal these. A response of the wrong shape is one of them: what answers in Hevo's place
 # for a minute is often a proxy.
-TRANSIENT_ERRORS = (HevoConnectionError, HevoRateLimitError, HevoResponseError, HevoServerError)
+_TRANSIENT_ERRORS = (HevoConnectionError, HevoRateLimitError, HevoResponseError, HevoServerError)
+
+
+def is_transient(error: HevoError) -> bool:
+    """Whether a read that failed so may succeed later, with nobody changing anything."""
+    if isinstance(error, HevoApiError) and error.status_code in GATEWAY_ERRORS:
+        return True
+    return isinstance(error, _TRANSIENT_ERRORS) or is_no_route(error)
+
+
+def is_no_route(error: HevoError) -> bool:
+    """Whether it is a 404 not in Hevo's own words: a balancer's page while Hevo is rolled out."""
+    return isinstance(error, HevoNotFoundError) and not error.was_json
 
 
 class HevoApi(Protocol):
@@ -82,8 +96,9 @@ def send_trigger(hevo: HevoApi, request: SyncRequest) -> None:
 def meaning_of(error: HevoError) -> tuple[Answer, bool]:
     """What an error of a trigger says about its effect.
 
-    A gateway's error says nothing about Hevo; an error in Hevo's own words, with a status of 500,
-    has been a refusal before (hevo-api.md, point 3).
+    A gateway's error says nothing about Hevo, and neither does an answer that is no result and no
+    error: a redirect may follow a job that was started (303 means just that). An error in Hevo's
+    own words, with a status of 500, has been a refusal before (hevo-api.md, point 3).
 
     Returns:
         The answer, and whether it refused in words that do not speak of a running job.
@@ -92,10 +107,10 @@ def meaning_of(error: HevoError) -> tuple[Answer, bool]:
         return Answer.REFUSED, False
     if isinstance(error, HevoConnectionError):
         return (Answer.LOST if error.was_sent else Answer.REFUSED), False
-    if isinstance(error, HevoGarbledResponseError):
-        return Answer.LOST, False
     if isinstance(error, HevoResponseError):
-        return Answer.REFUSED, False
+        return Answer.LOST, False
+    if isinstance(error, HevoApiError) and error.status_code == REQUEST_TIMEOUT:
+        return Answer.LOST, False
     if isinstance(error, HevoServerError):
         is_gateway = error.status_code in GATEWAY_ERRORS or not error.was_json
         return (Answer.LOST if is_gateway else Answer.UNCLEAR), False

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from dagster_hevo.api.enums import JobObjectStatus
 from dagster_hevo.api.models import JobObject, Namespace, PipelineObject
+
+_NOT_LOADED = {
+    JobObjectStatus.FAILED,
+    JobObjectStatus.SKIPPED,
+    JobObjectStatus.CANCELLED,
+    JobObjectStatus.BLOCKED,
+    JobObjectStatus.INACCESSIBLE,
+    JobObjectStatus.INCONSISTENT,
+}
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,17 @@ def path_text(namespace: Namespace | None) -> str | None:
 def distinct(listed: Iterable[JobObject]) -> tuple[JobObject, ...]:
     """The entries of a list, each object once, as it was listed last.
 
-    Pages may overlap, and a list that is longer than the job proves nothing.
+    Pages may overlap, and a list that is longer than the job proves nothing. Where one entry says
+    that the object was not loaded, no other one says otherwise.
     """
     found: dict[object, JobObject] = {}
     for place, item in enumerate(listed):
         path = path_text(item.source_namespace)
         identity = (item.object_id, item.object_name, path)
-        found[identity if any(identity) else place] = item
+        key = identity if any(identity) else place
+        other = found.get(key)
+        if other is None or other.status not in _NOT_LOADED or item.status in _NOT_LOADED:
+            found[key] = item
     return tuple(found.values())
 
 

@@ -210,7 +210,14 @@ def outcome_of_job(
         if object_id is not None:
             known = index.objects.get(object_id)
             name = known.name if known is not None else item.object_name or object_id
-            found = _outcome_of_listed(object_id, name, item, job, unexplained=unexplained)
+            found = _outcome_of_listed(
+                object_id,
+                name,
+                item,
+                job,
+                unexplained=unexplained,
+                all_succeeded=_all_succeeded(job) and job.objects_success >= len(items),
+            )
             other = outcomes.get(object_id)
             if other is None or _SEVERITY.index(found.result) >= _SEVERITY.index(other.result):
                 outcomes[object_id] = found
@@ -232,10 +239,16 @@ def outcome_of_job(
 
 
 def _outcome_of_listed(
-    object_id: str, name: str, item: JobObject, job: Job, *, unexplained: bool
+    object_id: str,
+    name: str,
+    item: JobObject,
+    job: Job,
+    *,
+    unexplained: bool,
+    all_succeeded: bool,
 ) -> ObjectOutcome:
     failed = item.failed_events
-    result, remark = _result_of_listed(item.status, failed, job)
+    result, remark = _result_of_listed(item.status, failed, job, all_succeeded=all_succeeded)
     is_silent = item.events_failed is None and item.rows_failed is None
     may_have_failures = unexplained and is_silent and result is ObjectResult.LOADED
     if may_have_failures:
@@ -254,7 +267,7 @@ def _outcome_of_listed(
 
 
 def _result_of_listed(
-    status: JobObjectStatus | None, failed: int, job: Job
+    status: JobObjectStatus | None, failed: int, job: Job, *, all_succeeded: bool
 ) -> tuple[ObjectResult, str | None]:
     if status in _FAILED:
         return ObjectResult.FAILED, f"Hevo could not load it: {status}."
@@ -264,7 +277,7 @@ def _result_of_listed(
         if job.status.completion.has_loaded and status is not JobObjectStatus.CANCELLED:
             return ObjectResult.NOT_PROVEN, f"The job ended, and still lists it as {status}."
         return ObjectResult.NOT_LOADED, f"It was {status} when the job ended."
-    if status not in _COMPLETED and not _all_succeeded(job):
+    if status not in _COMPLETED and not all_succeeded:
         said = "no status" if status is None else f"the status {status}"
         if job.status.completion.has_loaded:
             return ObjectResult.NOT_PROVEN, f"The job lists it with {said}, which proves nothing."

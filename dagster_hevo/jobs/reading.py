@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagster_hevo.api.errors import HevoError, HevoNotFoundError
-from dagster_hevo.jobs.hevo_api import TRANSIENT_ERRORS, HevoApi
+from dagster_hevo.jobs.hevo_api import HevoApi, is_no_route, is_transient
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.objects import distinct
 from dagster_hevo.jobs.steps import (
@@ -49,13 +49,15 @@ def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
             return _read_job(hevo, pipeline_id, action.job_id)
         return _read_objects(hevo, pipeline_id, action.job_id)
     except HevoError as error:
-        return ReadFailed(error, isinstance(error, TRANSIENT_ERRORS))
+        return ReadFailed(error, is_transient(error))
 
 
 def _read_job(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
     try:
         return JobRead(hevo.get_job(pipeline_id, job_id))
-    except HevoNotFoundError:
+    except HevoNotFoundError as error:
+        if is_no_route(error):
+            raise  # It says nothing about the job.
         return JobMissing(job_id)
 
 

@@ -33,6 +33,8 @@ class Answer:
         cut: Close the connection instead of answering, or in the middle of the body.
         delay: Seconds before the answer.
         drip: Send the headers, or the body, byte by byte, one every 30 ms.
+        interim: Bytes to send first, before the delay.
+        verbatim: All bytes of the answer, in place of a status, headers and a body.
     """
 
     body: Any = None
@@ -41,6 +43,8 @@ class Answer:
     cut: Literal["at once", "in the body"] | None = None
     delay: float = 0.0
     drip: Literal["headers", "body"] | None = None
+    interim: bytes = b""
+    verbatim: bytes | None = None
 
     @property
     def raw(self) -> bytes:
@@ -134,9 +138,13 @@ class StubServer:
                         self.client_address[1],
                     )
                 )
+                self.wfile.write(answer.interim)
                 time.sleep(answer.delay)
                 if answer.cut == "at once":
                     self._cut()
+                    return
+                if answer.verbatim is not None:
+                    self.wfile.write(answer.verbatim)
                     return
                 raw = answer.raw
                 self.send_response_only(answer.status)

@@ -271,8 +271,9 @@ def test_disabling_cancelling_and_enabling_do_what_they_say(sandbox, connect):
 
 
 def test_an_odd_id_stays_inside_its_path(serve, connect):
-    server = serve(Answer(OBJECT))
-    connect(server).get_object(7, "a/b?c=d#e é")
+    odd_id = "a/b?c=d#e é"
+    server = serve(Answer({**OBJECT, "object_id": odd_id}))
+    connect(server).get_object(7, odd_id)
     assert server.requests[0].target == f"{BASE}/7/objects/a%2Fb%3Fc%3Dd%23e%20%C3%A9"
 
 

@@ -290,6 +290,18 @@ def test_no_key_is_told_even_if_the_server_echoes_it(serve, connect, echo):
             assert hidden not in told
 
 
+@pytest.mark.parametrize("echo", ECHOES)
+def test_no_value_of_an_extra_header_and_no_password_of_a_proxy_is_told(serve, connect, echo):
+    settings = {
+        "extra_headers": {"X-Gateway-Key": "gate/way key&1", "Accept": "application/json"},
+        "extra_kwargs": {"proxies": {"ftp": "http://me:pro%2Fxy-password@proxy.invalid"}},
+    }
+    for secret in ("gate/way key&1", "pro/xy-password", "pro%2Fxy-password"):
+        hevo = connect(serve(echo(secret)), **settings)
+        told = everything_told_by(error_of(lambda hevo=hevo: hevo.get_pipeline(7)))
+        assert secret not in told
+
+
 def test_a_key_on_the_edge_of_what_is_shown_is_not_cut_in_half(serve, connect):
     server = serve(Answer({"message": "x" * 495 + SECRET}, status=400))
     error = error_of(lambda: connect(server).get_pipeline(7))

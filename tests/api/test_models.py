@@ -201,6 +201,27 @@ def test_an_empty_answer_where_one_is_needed_is_an_error(serve, connect):
         connect(serve(Answer(status=204))).get_pipeline(7)
 
 
+@pytest.mark.parametrize(
+    ("answer", "call"),
+    [
+        ({**PIPELINE, "id": 8}, lambda hevo: hevo.get_pipeline(7)),
+        ({**PIPELINE, "id": 8}, lambda hevo: hevo.update_pipeline(7, {"name": "Shop"})),
+        ({"job_id": "b", "status": "COMPLETED"}, lambda hevo: hevo.get_job(7, "a")),
+        ({"object_id": "b"}, lambda hevo: hevo.get_object(7, "a")),
+    ],
+)
+def test_the_value_of_another_id_is_no_answer(serve, connect, answer, call):
+    server = serve(Answer(answer))
+    with pytest.raises(HevoResponseError, match="another id"):
+        call(connect(server))
+
+
+@pytest.mark.parametrize("sent", ["AB12", "ab12", 12])
+def test_an_id_in_another_spelling_is_the_same(serve, connect, sent):
+    server = serve(Answer({"job_id": sent}))
+    assert connect(server).get_job(7, str(sent).upper()).job_id == str(sent)
+
+
 def test_a_sources_settings_are_readable_and_never_shown(serve, connect):
     hevo = connect(serve(Answer(PIPELINE)))
     told = hevo.get_pipeline(7)

@@ -29,7 +29,8 @@ def test_all_pages_make_one_list(sandbox, connect):
 
 def test_a_cursor_goes_back_as_it_came(serve, connect):
     odd = "a+b/c==&limit=9 é"
-    server = serve(page(PIPELINE, has_more=True, next_cursor=odd), page(PIPELINE, has_more=False))
+    other = {**PIPELINE, "id": 8}
+    server = serve(page(PIPELINE, has_more=True, next_cursor=odd), page(other, has_more=False))
     assert len(list(connect(server, page_size=5).list_pipelines())) == 2
     assert server.requests[1].target == (
         f"{BASE}?limit=5&cursor=a%2Bb%2Fc%3D%3D%26limit%3D9+%C3%A9"
@@ -66,6 +67,17 @@ def test_a_cursor_without_more_ends_the_list(serve, connect, rest):
 def test_an_empty_page_in_between_does_not_end_the_list(serve, connect):
     server = serve(page(has_more=True, next_cursor="x"), page(PIPELINE))
     assert len(list(connect(server).list_pipelines())) == 1
+
+
+def test_a_pipeline_or_an_object_that_two_pages_list_comes_once(serve, connect):
+    server = serve(
+        page(PIPELINE, PIPELINE, has_more=True, next_cursor="x"),
+        page(PIPELINE, {**PIPELINE, "id": 8}),
+    )
+    assert [each.id for each in connect(server).list_pipelines()] == [7, 8]
+    objects = [{"object_id": "a"}, {"object_id": "b"}, {"object_id": "a"}]
+    server = serve(page(*objects))
+    assert [each.object_id for each in connect(server).list_objects(7)] == ["a", "b"]
 
 
 def test_pages_that_lead_back_to_each_other_are_an_error(serve, connect):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from dagster_hevo.api.client import HevoClient
@@ -100,6 +102,39 @@ def test_empty_keys_are_refused_with_the_variable_to_set(name, value):
     ],
 )
 def test_a_number_out_of_range_is_refused_by_name(name, value):
+    with pytest.raises(HevoConfigurationError, match=f"{name} is {value}"):
+        HevoClient(api_key="k", api_secret="s", **{name: value})
+
+
+@pytest.mark.parametrize("name", ["retry_limit", "retry_delay", "timeout", "page_size"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e12, "3", None, True, [3]])
+def test_what_is_no_number_that_can_work_is_refused_by_name(name, value):
+    with pytest.raises(HevoConfigurationError, match=f"{name} is "):
+        HevoClient(api_key="k", api_secret="s", **{name: value})
+
+
+@pytest.mark.parametrize("codes", [["500"], 500, [True], "500", [5.5]])
+def test_status_codes_that_no_answer_has_are_refused(codes):
+    with pytest.raises(HevoConfigurationError, match="retryable_status_codes"):
+        HevoClient(api_key="k", api_secret="s", retryable_status_codes=codes)
+
+
+@pytest.mark.parametrize("name", ["api_key", "api_secret", "region", "base_url"])
+def test_a_text_of_another_type_is_refused_without_repeating_it(name):
+    with pytest.raises(HevoConfigurationError, match=f"{name} is not text") as raised:
+        HevoClient(**{"api_key": "k", "api_secret": "s", name: 123456})
+    assert "123456" not in str(raised.value)
+
+
+def test_an_address_in_the_place_of_a_region_is_not_repeated():
+    with pytest.raises(HevoConfigurationError, match="set base_url") as raised:
+        HevoClient(api_key="k", api_secret="s", region="https://me:password@eu.hevodata.com")
+    assert "password" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["retry_limit", "retry_delay", "timeout"])
+@pytest.mark.parametrize("value", [-1])
+def test_a_negative_number_is_refused_by_name(name, value):
     with pytest.raises(HevoConfigurationError, match=f"{name} is {value}"):
         HevoClient(api_key="k", api_secret="s", **{name: value})
 

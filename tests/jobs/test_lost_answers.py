@@ -18,6 +18,8 @@ WITHOUT_EFFECT = [
     {"kind": FaultKind.STATUS_BEFORE, "status": 500},
     {"kind": FaultKind.STATUS_BEFORE, "status": 502},
     {"kind": FaultKind.STATUS_BEFORE, "status": 503},
+    {"kind": FaultKind.STATUS_BEFORE, "status": 302},
+    {"kind": FaultKind.STATUS_BEFORE, "status": 408},
     {"kind": FaultKind.DELAY_BEFORE, "seconds": 0.3},
 ]
 WITH_EFFECT = [
@@ -25,6 +27,9 @@ WITH_EFFECT = [
     {"kind": FaultKind.STATUS_AFTER, "status": 500},
     {"kind": FaultKind.STATUS_AFTER, "status": 502},
     {"kind": FaultKind.STATUS_AFTER, "status": 503},
+    {"kind": FaultKind.STATUS_AFTER, "status": 303},
+    {"kind": FaultKind.STATUS_AFTER, "status": 304},
+    {"kind": FaultKind.STATUS_AFTER, "status": 408},
     {"kind": FaultKind.DELAY_AFTER, "seconds": 0.3},
     {"kind": FaultKind.HTML},
     {"kind": FaultKind.CUT_JSON},

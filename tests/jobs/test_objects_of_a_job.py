@@ -91,5 +91,13 @@ def test_an_object_that_pages_list_twice_counts_once_as_it_was_listed_last():
     ]
 
 
+@pytest.mark.parametrize("word", ["FAILED", "SKIPPED", "CANCELLED", "BLOCKED", "INCONSISTENT"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_object_that_was_not_loaded_stays_so_though_it_is_listed_again(word, is_first):
+    words = [word, "COMPLETED"] if is_first else ["COMPLETED", word]
+    (found,) = distinct([listed(object_id="a", status=each) for each in words])
+    assert str(found.status) == word
+
+
 def test_entries_that_say_nothing_are_not_the_same_object():
     assert len(distinct([listed(status="COMPLETED"), listed(status="COMPLETED")])) == 2

@@ -133,6 +133,13 @@ def test_an_object_of_unknown_status_is_fresh_where_every_object_succeeded(ended
     assert result(ended, entry) is expected
 
 
+@pytest.mark.parametrize("word", [None, "DONE"])
+def test_fewer_successes_than_listed_objects_prove_nothing_of_each(word):
+    entries = [listed(object_id, word) for object_id in ("a", "b", "c")]
+    found = outcome(job(**counts(1)), *entries)
+    assert {item.result for item in found.objects.values()} == {NOT_PROVEN}
+
+
 @pytest.mark.parametrize("words", [("FAILED", "COMPLETED"), ("COMPLETED", "FAILED")])
 def test_an_object_that_is_listed_twice_counts_as_the_worse(words):
     assert result(job(), *(listed(status=word) for word in words)) is FAILED

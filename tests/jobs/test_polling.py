@@ -47,6 +47,8 @@ def test_a_run_after_an_outage_resumes_the_job(make_world):
 class WrongShape:
     """What answers in Hevo's place for a while: status 200, and JSON of another shape."""
 
+    status = 200
+
     def __init__(self, body: Any, path: str) -> None:
         self.body, self.path = json.dumps(body).encode(), path
         self.times = 0
@@ -57,7 +59,14 @@ class WrongShape:
             response.raw.read()
             response._content = self.body
             response._content_consumed = True
+            response.status_code = self.status
         return response
+
+
+class NoRoute(WrongShape):
+    """A balancer that knows no way to Hevo for a while."""
+
+    status = 404
 
 
 @pytest.mark.parametrize("body", [{"error": "try later"}, [], "maintenance", None, {"data": 7}])
@@ -75,6 +84,44 @@ def test_an_answer_of_the_wrong_shape_while_polling_is_transient(make_world, bod
     assert proxy.times == 0
     assert outcome.completion.has_loaded
     assert world.triggers() == ["accepted"]
+
+
+def test_a_404_that_is_not_hevos_while_polling_is_transient(make_world):
+    world = make_world(seconds=400)
+    balancer = NoRoute("default backend - 404", "")
+    client = world.client(extra_kwargs={"hooks": {"response": balancer}})
+
+    def begin() -> None:
+        balancer.path = world.jobs()[0].job_id
+        balancer.times = 9
+
+    world.time.at(100, begin)
+    assert world.runner(client=client).run().completion.has_loaded
+    assert balancer.times == 0
+
+
+@pytest.mark.parametrize("status", [408, 502])
+def test_an_error_of_a_balancer_while_polling_is_transient(make_world, status):
+    world = make_world(seconds=400)
+    world.time.at(100, lambda: world.fault("status_before", "*/jobs/*", status=status, times=9))
+    outcome = world.runner().run()
+    assert outcome.completion.has_loaded
+    assert world.triggers() == ["accepted"]
+
+
+def test_the_end_of_another_job_in_place_of_ours_is_transient(make_world):
+    world = make_world(seconds=400)
+    proxy = WrongShape({"job_id": "another", "status": "COMPLETED", "objects_success": 3}, "")
+    client = world.client(extra_kwargs={"hooks": {"response": proxy}})
+
+    def begin() -> None:
+        proxy.path = world.jobs()[0].job_id
+        proxy.times = 3
+
+    world.time.at(100, begin)
+    outcome = world.runner(client=client).run()
+    assert proxy.times == 0
+    assert [outcome.job.job_id] == world.triggered_jobs()
 
 
 @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.CUT_JSON, FaultKind.RATE_LIMITED])
