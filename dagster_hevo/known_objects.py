@@ -60,7 +60,7 @@ class KnownObjectFacts:
         entry: The catalog's entry for it.
         parent: The object that it is a child of, where the pipeline has it.
         restarted_with: That parent, where Hevo restarts the child only together with it.
-        silenced_by: That parent's name, where it is skipped and so silences the child, although
+        skipped_parent: That parent's name, where it is skipped and so silences the child, although
             Hevo goes on showing the child as active.
         words: What the entry says of every object like it.
     """
@@ -69,18 +69,18 @@ class KnownObjectFacts:
     words: EntryWords
     parent: PipelineObject | None = None
     restarted_with: PipelineObject | None = None
-    silenced_by: str | None = None
+    skipped_parent: str | None = None
 
     @property
     def description(self) -> str:
         """A description for the asset."""
         words = self.words.description
-        if self.silenced_by is None:
+        if self.skipped_parent is None:
             return words
         return (
-            f"{words}\n\nNot loaded: its parent {self.silenced_by} is skipped in Hevo, which skips "
-            "its children with it although they are shown as active. Include the parent in Hevo, "
-            "then reload the code location."
+            f"{words}\n\nNot loaded: its parent {self.skipped_parent} is skipped in Hevo, which "
+            "skips its children with it although they are shown as active. Include the parent in "
+            "Hevo, then reload the code location."
         )
 
     @property
@@ -97,8 +97,8 @@ class KnownObjectFacts:
         facts = {**facts, "dagster-hevo/parent": self.parent.name}
         if self.restarted_with is not None:
             facts["dagster-hevo/restarted_with"] = self.restarted_with.object_id
-        if self.silenced_by is not None:
-            facts["dagster-hevo/silenced_by"] = self.silenced_by
+        if self.skipped_parent is not None:
+            facts["dagster-hevo/skipped_parent"] = self.skipped_parent
         return facts
 
 
@@ -186,7 +186,7 @@ def _facts_of_child(
         by_itself.words,
         parent=parent,
         restarted_with=parent if entry.restartable is False and parent.is_replicated else None,
-        silenced_by=parent.name if is_silenced else None,
+        skipped_parent=parent.name if is_silenced else None,
     )
 
 

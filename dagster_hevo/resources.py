@@ -263,7 +263,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
             poll_interval=self.poll_interval,
             poll_timeout=self.poll_timeout,
             job_discovery_timeout=self.job_discovery_timeout,
-            objects_timeout=self.job_objects_timeout,
+            job_objects_timeout=self.job_objects_timeout,
             deferred_timeout=self.deferred_timeout,
             cancel_on_termination=self.cancel_on_termination,
             if_job_running=if_job_running,

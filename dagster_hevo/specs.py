@@ -110,7 +110,7 @@ class AccountSpecs:
 
 def is_silenced(spec: dg.AssetSpec) -> bool:
     """Whether the spec is of an object that is never loaded, since its parent is skipped."""
-    return "dagster-hevo/silenced_by" in spec.metadata
+    return "dagster-hevo/skipped_parent" in spec.metadata
 
 
 def executable(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:

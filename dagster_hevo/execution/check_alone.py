@@ -66,8 +66,9 @@ def answer_checks(
     if unanswered:
         names = ", ".join(sorted(asset.known.name for asset in unanswered.values())[:10])
         raise HevoConfigurationError(
-            f"None of the last {MOST_JOBS} finished jobs of pipeline {pipeline_id} has {names}: "
-            "there is nothing to check. Materialize the assets first."
+            f"None of the last {min(len(ended), MOST_JOBS)} finished jobs of pipeline "
+            f"{pipeline_id} lists {names}, so there is nothing to check. What to do: materialize "
+            "the assets first."
         )
 
 
@@ -84,7 +85,7 @@ def _objects_of(
         if list_agrees(job, listed) or now_ms is None or job.updated_ts is None:
             return listed
         age_ms = now_ms - job.updated_ts
-        left = settings.objects_timeout - max(age_ms, 0) / 1000
+        left = settings.job_objects_timeout - max(age_ms, 0) / 1000
         if left <= 0 or age_ms < -CLOCK_TOLERANCE_MS:
             return listed
         clock.sleep(min(settings.poll_interval, left))

@@ -64,7 +64,7 @@ class ObjectAsset:
         object_id = metadata.get("dagster-hevo/object_id")
         if not isinstance(pipeline_id, int) or not isinstance(object_id, str):
             return None
-        if "dagster-hevo/silenced_by" in metadata:
+        if "dagster-hevo/skipped_parent" in metadata:
             return None
         return cls(
             spec.key,

@@ -76,7 +76,7 @@ class InstanceStore:
 
 
 def ledger_of_step(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, step_key: str, *, account: str, attempt: int
+    instance: dg.DagsterInstance, run: dg.DagsterRun, step_key: str, *, base_url: str, attempt: int
 ) -> Ledger:
     """The ledger of one attempt of a step.
 
@@ -84,12 +84,12 @@ def ledger_of_step(
         instance: The Dagster instance.
         run: The run that the step belongs to.
         step_key: The step, the same in a run that re-executes this one.
-        account: The address of the Hevo account.
+        base_url: Hevo's base URL.
         attempt: Which attempt of the step in this run, from 0.
     """
     return Ledger(
         InstanceStore(instance, run),
-        account=account,
+        base_url=base_url,
         run_id=run.run_id,
         root_run_id=run.root_run_id or run.run_id,
         step_key=step_key,

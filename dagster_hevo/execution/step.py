@@ -77,7 +77,7 @@ def _materialize(
         names = ", ".join(sorted(key.to_user_string() for key in selected))
         raise HevoConfigurationError(
             f"None of the selected assets ({names}) is loaded by Hevo's pipeline {pipeline_id}: "
-            "their parents are skipped. Include the parents in Hevo, then reload the location."
+            "their parents are skipped. Include the parents in Hevo, then reload the code location."
         )
     request = make_request(
         pipeline_id,
@@ -92,7 +92,7 @@ def _materialize(
         },
     )
     if request.object_ids is not None and request.object_ids != request.wanted_ids:
-        tell_restarts(context.log, wanted, index)
+        log_reloads_with_parents(context.log, wanted, index)
     runner = runner_in_step(context, hevo, request, index, config.if_job_running)
     if not config.wait_for_completion:
         job = runner.start()
@@ -130,7 +130,7 @@ def runner_in_step(
         context.instance,
         context.run,
         step_key_of(context),
-        account=hevo.account,
+        base_url=hevo.account,
         attempt=context.retry_number,
     )
     return JobRunner(
@@ -171,12 +171,15 @@ def recorded_before(
         by = f"run {outcome.recorded_by}" if outcome.recorded_by else "an earlier attempt"
         noun = "asset is" if len(found) == 1 else "assets are"
         context.log.info(
-            f"{len(found)} {noun} recorded for job {outcome.job.job_id} by {by}, not again here."
+            f"{len(found)} {noun} already recorded for job {outcome.job.job_id} by {by}; not "
+            "recorded again."
         )
     return found
 
 
-def tell_restarts(log: logging.Logger, wanted: list[ObjectAsset], index: ObjectIndex) -> None:
+def log_reloads_with_parents(
+    log: logging.Logger, wanted: list[ObjectAsset], index: ObjectIndex
+) -> None:
     """Say which objects are reloaded together with their parent, as Hevo offers no other way."""
     by_parent: dict[str, list[str]] = {}
     for asset in wanted:

@@ -24,7 +24,7 @@ class OwnerKind(Enum):
     RUN = "run"
     DETACHED = "detached"
     ORPHANED = "orphaned"
-    SETTLED = "settled"
+    RECORDED = "recorded"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def decide(
         lost_after: Seconds after a job's end when a run that is said to be in progress and has not
             recorded it is gone.
     """
-    if owner.kind is OwnerKind.SETTLED:
+    if owner.kind is OwnerKind.RECORDED:
         return Decision.DROP
     if not job.is_terminal:
         return Decision.LATER

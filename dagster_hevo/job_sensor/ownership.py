@@ -26,7 +26,7 @@ class JobOwnership:
 
     Args:
         store: Where the ledger's lists are kept.
-        account: The address of the Hevo account.
+        base_url: Hevo's base URL.
         pipeline_id: The pipeline.
         sensor_name: The sensor's name.
         discovery_timeout: Seconds that a triggered job may take to appear.
@@ -37,7 +37,7 @@ class JobOwnership:
     def __init__(
         self,
         store: LedgerStore,
-        account: str,
+        base_url: str,
         pipeline_id: int,
         *,
         sensor_name: str,
@@ -45,7 +45,7 @@ class JobOwnership:
         ended_at: Callable[[str], float | None],
     ) -> None:
         self._store = store
-        self._ledger = PipelineLedger(store, account, pipeline_id)
+        self._ledger = PipelineLedger(store, base_url, pipeline_id)
         self._me = f"{SENSOR_PREFIX}{sensor_name}"
         self._discovery_ms = round(discovery_timeout * 1000)
         self._ended_at = ended_at
@@ -62,7 +62,7 @@ class JobOwnership:
     def owner_of(self, job: Job, hevo_ms: int | None) -> Owner:
         """Whose a job is."""
         if self._ledger.is_recorded(job.job_id):
-            return Owner(OwnerKind.SETTLED)
+            return Owner(OwnerKind.RECORDED)
         request_id = self._ledger.owner_of(job.job_id)
         if request_id is not None and request_id != self._me:
             pointer = self._claimed.get(request_id)
@@ -74,12 +74,14 @@ class JobOwnership:
                 return Owner(OwnerKind.NOBODY)
             # Claimed a moment ago, or settled as failed: a later tick knows.
             return Owner(OwnerKind.RUN)
-        owners = [self._owner_by(pointer) for pointer, _ in self._candidates_for(job, hevo_ms)]
+        owners = [
+            self._owner_by(pointer) for pointer, _ in self._requests_that_may_own(job, hevo_ms)
+        ]
         # What a run in progress may claim is left to it, whoever else may own it.
         running = [owner for owner in owners if owner.kind is OwnerKind.RUN]
         return next(iter(running or owners), Owner(OwnerKind.NOBODY))
 
-    def _candidates_for(
+    def _requests_that_may_own(
         self, job: Job, hevo_ms: int | None
     ) -> list[tuple[RequestPointer, RecordedRequest]]:
         """The requests without a job that may own this one."""
@@ -165,7 +167,7 @@ class JobOwnership:
         owner = self._ledger.owner_of(job.job_id)
         if owner is not None:
             return True  # The sensor's, or of a request that the sensor settles.
-        candidates = self._candidates_for(job, hevo_ms)
+        candidates = self._requests_that_may_own(job, hevo_ms)
         if len(candidates) == 1:
             pointer, request = candidates[0]
             if self._owns(request, job, object_ids, hevo_ms):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dagster_hevo.jobs.failures import outage_error, timeout_error, with_remark
-from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding
+from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding, end_stop_finding
 from dagster_hevo.jobs.following import after_outcome_read, after_poll, stop_following
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.starting import (
@@ -107,7 +107,7 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     read = state.reading
     now = failed.now
     if state.ending is not None and now >= state.stop_by:
-        return begin_stop_finding(state, now, state.ending)
+        return end_stop_finding(state, state.ending)
     if read is None or not failed.is_transient or not state.has_answered:
         return state.but(phase=Phase.ENDED), Finish(error=failed.error)
     out_since = now if state.out_since is None else state.out_since
@@ -118,8 +118,8 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     if state.outage_logged_at is None or now - state.outage_logged_at >= OUTAGE_LOGGED_EVERY:
         left = as_text(state.settings.outage_timeout - (now - out_since))
         state = state.but(outage_logged_at=now).saying(
-            f"Hevo's API gave no usable answer for {read.what}; trying for up to {left}. "
-            f"Last: {failed.error}",
+            f"Hevo's API gave no usable answer when reading {read.what}; trying again for up to "
+            f"{left}. Last: {failed.error}",
             logging.WARNING,
         )
     pause = 1.0 if state.ending is not None else state.settings.poll_interval
@@ -175,7 +175,10 @@ def _after_cancel(state: State, answered: CancelAnswered) -> Next:
     if answered.error is None:
         text = f"Cancelled job {job_id} of pipeline {state.request.pipeline_id}: {why}."
     else:
-        text = f"Job {job_id} could not be cancelled, and may go on in Hevo: {answered.error}"
+        text = (
+            f"Job {job_id} could not be cancelled and may go on; cancel it in Hevo. Hevo said: "
+            f"{answered.error}"
+        )
     ending = state.ending or Finish(was_interrupted=True)
     ending = replace(ending, error=with_remark(ending.error, text))
     return state.saying(text, logging.WARNING).but(phase=Phase.ENDED), ending

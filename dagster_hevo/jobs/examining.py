@@ -114,7 +114,7 @@ def _is_decided(state: State, job: Job, known: Examination, now: float) -> bool:
     if fit is not Fit.OPEN or is_final:
         return known.reads > 0
     ended = known.ended_at
-    is_late = ended is not None and now - ended >= state.settings.objects_timeout
+    is_late = ended is not None and now - ended >= state.settings.job_objects_timeout
     return is_late and known.reads > 0
 
 
@@ -141,11 +141,11 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         is_examined = is_examined and _is_decided(state, job, known, seen.now)
     sighting = state.first_seen.get(job.job_id, Sighting())
     without = sighting.lists_without
-    if made_at(job, seen.hevo_ms) is None and not state.baseline.is_complete:
+    made = made_at(job, seen.hevo_ms)
+    if made is None and not state.baseline.is_complete:
         without = 0
     if sighting.late_lists >= LATE_LISTS:
         newness = Newness.LATE  # It was not there for longer than ours can be missing.
-    made = made_at(job, seen.hevo_ms)
     is_after_restart = state.sure_until_ms is not None and (
         made is None or made > state.sure_until_ms + CLOCK_TOLERANCE_MS
     )

@@ -68,7 +68,7 @@ def not_found_error(request: SyncRequest, seconds: float) -> HevoJobNotFoundErro
     """The error for a trigger that Hevo accepted, and no job that appeared."""
     return HevoJobNotFoundError(
         f"Hevo accepted the trigger ({request}), and no job of it appeared within "
-        f"{as_text(seconds)} (job_discovery_timeout). It is not triggered again, because the job "
+        f"{as_text(seconds)}. It is not triggered again, because the job "
         "may still appear: a retry or re-execution of this run looks for it. What to do: look at "
         "the pipeline's jobs in Hevo. If there is none, materialize in a new run; if jobs appear "
         "later than that, raise job_discovery_timeout."
@@ -76,11 +76,11 @@ def not_found_error(request: SyncRequest, seconds: float) -> HevoJobNotFoundErro
 
 
 def lost_error(request: SyncRequest, triggers: int, last: HevoError | None) -> HevoError:
-    """The error for triggers whose answers were lost and that started no job."""
+    """The error for triggers whose answers were lost or unclear and that started no job."""
     if last is not None and triggers <= 1:
         return last
     return HevoJobNotFoundError(
-        f"Triggered {triggers} times ({request}), each time without an answer, and no job "
+        f"Triggered {triggers} times ({request}), each time without a clear answer, and no job "
         f"appeared. Last: {last or 'no answer.'} What to do: look at the pipeline's jobs in Hevo, "
         "then materialize again."
     )
@@ -114,10 +114,14 @@ def vanished_error(request: SyncRequest, job: Job | None, job_id: str) -> HevoJo
 def timeout_error(request: SyncRequest, doing: str, job: Job | None = None) -> HevoJobTimeoutError:
     """The error for poll_timeout."""
     if job is None:
-        return HevoJobTimeoutError(f"poll_timeout ran out while {doing} ({request}).")
+        return HevoJobTimeoutError(
+            f"poll_timeout ran out while {doing} ({request}). What to do: raise poll_timeout, or "
+            "retry when the pipeline is free."
+        )
     return HevoJobTimeoutError(
         f"Job {job.job_id} of pipeline {request.pipeline_id} was still {job.status} when "
-        "poll_timeout ran out.",
+        "poll_timeout ran out. What to do: raise poll_timeout; a retry waits for the job if it "
+        "still runs.",
         job,
     )
 
@@ -153,7 +157,7 @@ def deferred_error(request: SyncRequest, job: Job, seconds: float) -> HevoJobTim
 def outage_error(what: str, seconds: float, last: HevoError) -> HevoOutageError:
     """The error for an API that is out for too long."""
     return HevoOutageError(
-        f"Hevo's API has given no usable answer for {as_text(seconds)} while reading {what}. The "
-        "job may go on in Hevo: when the API is back, retry or re-execute this run from failure, "
-        f"and it resumes the job. Last: {last}"
+        f"Hevo's API has given no usable answer for {as_text(seconds)} while reading {what}. If "
+        "a job was triggered, it goes on in Hevo. What to do: when the API is back, retry or "
+        f"re-execute this run from failure; it resumes that job. Last: {last}"
     )

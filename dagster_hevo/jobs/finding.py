@@ -59,9 +59,9 @@ FIRST_WAIT_SHARE = 0.25
 LONGEST_FIRST_WAIT = 3.0
 WAIT_GROWTH = 1.5
 LONGEST_WAIT = 60.0
-# Before anything is triggered again, a job is looked for longer than it is before giving up: in
-# job_discovery_timeouts.
-CERTAIN_SHARE = 2.5
+# How long a job is looked for before anything is triggered again, in job_discovery_timeouts: longer
+# than before giving up, because a second trigger cannot be taken back.
+CERTAIN_TIMEOUTS = 2.5
 MOST_IGNORED_TRIGGERS = 10
 # One read of the list may leave our job out: no decision is made on a single one.
 LEAST_READS = 2
@@ -90,9 +90,9 @@ def begin_finding(
     # Nothing says that Hevo took a trigger whose answer was lost, and an earlier attempt has
     # waited before: both are looked for longer before anything follows.
     is_sure = state.answer is Answer.ACCEPTED and not is_resumed
-    find_until = triggered_at + timeout * (1 if is_sure else CERTAIN_SHARE)
+    find_until = triggered_at + timeout * (1 if is_sure else CERTAIN_TIMEOUTS)
     if triggered_ms is None and is_resumed:
-        find_until = now + CERTAIN_SHARE * timeout
+        find_until = now + CERTAIN_TIMEOUTS * timeout
     first = min(state.settings.poll_interval * FIRST_WAIT_SHARE, LONGEST_FIRST_WAIT)
     state = state.but(
         phase=Phase.FINDING,
@@ -101,7 +101,7 @@ def begin_finding(
         triggered_ms=triggered_ms,
         until_ms=None if triggered_ms is None else triggered_ms + round(timeout * 1000),
         find_until=max(find_until, now),
-        certain_at=triggered_at + timeout * CERTAIN_SHARE,
+        certain_at=triggered_at + timeout * CERTAIN_TIMEOUTS,
         interval=first * WAIT_GROWTH,
         list_reads=0,
         first_seen={},
@@ -124,22 +124,27 @@ def begin_finding(
 
 
 def begin_stop_finding(state: State, now: float, ending: Finish) -> Next:
-    """The run is terminated while its job is looked for: find it in seconds, to cancel it."""
-    if state.ending is not None:
-        state = state.saying(
-            f"Triggered ({state.request}), and its job did not appear before the end: it could not "
-            "be cancelled. Look at the pipeline's jobs in Hevo.",
-            logging.WARNING,
-        )
-        return state.but(phase=Phase.ENDED), ending
+    """The run ends before its job was found: look for it briefly, to cancel it."""
     is_wanted = state.settings.cancel_on_termination
     if not is_wanted or (state.blocker is not None and not state.blocker.is_terminal):
         if is_wanted:
-            state = state.saying("No job of this request was running.")
+            state = state.saying(
+                "A foreign job is running, so Hevo ignored the trigger: no job to cancel."
+            )
         return state.but(phase=Phase.ENDED), ending
     return state.but(
         phase=Phase.FINDING, ending=ending, stop_by=now + STOP_PATIENCE, to_examine=()
     ), ReadJobs()
+
+
+def end_stop_finding(state: State, ending: Finish) -> Next:
+    """No job appeared in time to be cancelled: end without it."""
+    state = state.saying(
+        f"The trigger ({state.request}) was sent, and no job of it appeared before the run ended, "
+        "so none was cancelled. What to do: if it appears in Hevo, cancel it there.",
+        logging.WARNING,
+    )
+    return state.but(phase=Phase.ENDED), ending
 
 
 def after_find_read(state: State, seen: Observation) -> Next:
@@ -180,7 +185,7 @@ def _conclude(state: State, seen: Observation) -> Next:
         return _claim(state, match, is_alone=not rest)
     if state.ending is not None:
         if seen.now >= state.stop_by:
-            return begin_stop_finding(state, seen.now, state.ending)
+            return end_stop_finding(state, state.ending)
         return state, Wait(STOP_WAIT, ReadJobs())
     candidates = [item for item in found if not item.is_foreign]
     foreign = [item.job for item in found if item.is_foreign]
@@ -199,8 +204,8 @@ def _conclude(state: State, seen: Observation) -> Next:
         return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
     if state.blocker is not None and not candidates and seen.now < state.certain_at:
         return _wait(state.but(find_until=state.certain_at), seen)
-    is_retriggered = state.blocker is not None or state.answer is not Answer.ACCEPTED
-    if is_retriggered and not candidates and state.late_lists < LEAST_READS:
+    would_trigger_again = state.blocker is not None or state.answer is not Answer.ACCEPTED
+    if would_trigger_again and not candidates and state.late_lists < LEAST_READS:
         return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
     return _give_up(state, [item.job for item in candidates])
 
@@ -308,7 +313,7 @@ def _after_pipeline(state: State, seen: PipelineRead) -> Next:
     until_ms = state.until_ms
     if until_ms is not None and seen.hevo_ms is not None:
         until_ms = max(until_ms, seen.hevo_ms + round(timeout * 1000))
-    certain_at = seen.now + CERTAIN_SHARE * timeout
+    certain_at = seen.now + CERTAIN_TIMEOUTS * timeout
     state = state.but(find_until=certain_at, certain_at=certain_at, until_ms=until_ms)
     return state, ReadJobs()
 
@@ -334,11 +339,11 @@ def _give_up(state: State, candidates: list[Job]) -> Next:
         )
         return again, WithdrawTrigger()
     if state.answer is Answer.ACCEPTED:
-        return ended, Finish(error=not_found_error(request, timeout))
+        return ended, Finish(error=not_found_error(request, state.find_until - state.triggered_at))
     if state.triggers >= state.settings.max_triggers:
         return ended, Finish(error=lost_error(request, state.triggers, state.last_error))
     return again.saying(
-        f"No job came of the trigger ({request}) within {as_text(CERTAIN_SHARE * timeout)}, "
-        f"{CERTAIN_SHARE} times job_discovery_timeout, and its answer was lost: it had no effect. "
-        "Triggering again."
+        f"No job came of the trigger ({request}) within {as_text(CERTAIN_TIMEOUTS * timeout)}, "
+        f"{CERTAIN_TIMEOUTS} times job_discovery_timeout, and its answer was lost or unclear: it "
+        "had no effect. Triggering again."
     ), WithdrawTrigger()

@@ -75,12 +75,12 @@ def after_poll(state: State, seen: Observation) -> Next:
         return poll(begin_polling(state, state.job, seen.jobs, now=seen.now), seen)
     assert isinstance(seen, JobRead)
     is_first = state.job is None
-    was_stopping = state.job is not None and state.job.status is JobStatus.CANCELLING
+    was_cancelling = state.job is not None and state.job.status is JobStatus.CANCELLING
     state = begin_polling(state, seen.job, now=seen.now) if is_first else seen_again(state, seen)
     job = seen.job
     if job.is_terminal:
         has_failed = not job.status.completion.has_loaded
-        if state.is_resumed and has_failed and (is_first or was_stopping):
+        if state.is_resumed and has_failed and (is_first or was_cancelling):
             return _start_over(state, job)
         return _read_outcome(state, seen)
     if is_first and state.is_resumed:
@@ -139,7 +139,7 @@ def after_outcome_read(state: State, seen: Observation) -> Next:
     state = state.but(objects=objects, outcome_reads=state.outcome_reads + 1)
     if list_agrees(job, seen.objects):
         return _finish(state.but(objects=seen.objects))
-    if seen.now - state.outcome_since >= state.settings.objects_timeout:
+    if seen.now - state.outcome_since >= state.settings.job_objects_timeout:
         state = state.saying(
             f"Job {job.job_id} ended {job.status}, and the list of its objects still does not "
             f"agree with its counts after {as_text(seen.now - state.outcome_since)}: what it does "
@@ -188,6 +188,4 @@ def _outcome(state: State) -> JobOutcome:
     )
     if state.recorded_by is None:
         return outcome
-    return JobOutcome(
-        outcome.pipeline_id, outcome.job, outcome.objects, outcome.is_adopted, state.recorded_by
-    )
+    return replace(outcome, recorded_by=state.recorded_by)

@@ -6,9 +6,9 @@ kept by `dagster_hevo.execution.run_ledger`.
 
     requests/<root run>/<step>       the records of a step, over all re-executions of its run
     resuming/<root run>/<step>/<id>  the run that goes on with a request
-    job/<account>/<pipeline>/<id>    the requests that claim a job: the first one owns it
-    starting/<account>/<pipeline>    requests that may have sent a trigger and have no job yet
-    claimed/<account>/<pipeline>     requests that claim a job and are not settled
+    job/<base_url>/<pipeline>/<id>    the requests that claim a job: the first one owns it
+    starting/<base_url>/<pipeline>    requests that may have sent a trigger and have no job yet
+    claimed/<base_url>/<pipeline>     requests that claim a job and are not settled
 
 The order of a list is the storage's own. Where only one entry may stay (`first_other`), that holds
 also on storages that show a later entry before an earlier one for a moment.
@@ -57,7 +57,7 @@ class Ledger:
 
     Args:
         store: Where the lists are kept.
-        account: The address of the Hevo account, so that two accounts never share a pipeline.
+        base_url: Hevo's base URL, so that equal pipeline ids of two regions stay apart.
         run_id: The run.
         root_run_id: The first of the runs of a re-execution chain; the run itself where there is
             none.
@@ -70,7 +70,7 @@ class Ledger:
         self,
         store: LedgerStore,
         *,
-        account: str = "",
+        base_url: str = "",
         run_id: str = "",
         root_run_id: str = "",
         step_key: str = "",
@@ -78,7 +78,7 @@ class Ledger:
         new_id: Callable[[], str] = _new_id,
     ) -> None:
         self._store = store
-        self._account = account
+        self._base_url = base_url
         self._run_id = run_id
         self._root_run_id = root_run_id or run_id
         self._step_key = step_key
@@ -152,7 +152,7 @@ class Ledger:
 
     def pipeline(self, request: SyncRequest) -> PipelineLedger:
         """What all runs have written about the request's pipeline."""
-        return PipelineLedger(self._store, self._account, request.pipeline_id)
+        return PipelineLedger(self._store, self._base_url, request.pipeline_id)
 
     def announce(self, request_id: str, request: SyncRequest) -> None:
         """Write down that this run is about to trigger the pipeline; others wait behind it."""
@@ -163,9 +163,12 @@ class Ledger:
         self.pipeline(request).remove_starting(request_id)
 
     def withdraw_trigger(self, request_id: str, request: SyncRequest) -> None:
-        """Write down that no job came of a trigger."""
+        """Write down that no job came of a trigger, which Hevo ignored or whose answer was lost.
+
+        The record says REFUSED, as for a refusal: the trigger had no effect.
+        """
         content = {"answer": Answer.REFUSED.value, "hevo_ms": None, "may_have_started_a_job": False}
-        sentence = f"No job came of the trigger: {request}."
+        sentence = f"No job came of the trigger, so it may be sent again: {request}."
         self._write(RecordKind.ANSWERED, request_id, content, sentence)
         self.pipeline(request).remove_starting(request_id)
 
@@ -199,7 +202,7 @@ class Ledger:
             Answer.ACCEPTED: "Hevo accepted the trigger",
             Answer.REFUSED: "The trigger had no effect",
             Answer.UNCLEAR: "Hevo answered the trigger with an error that may be a refusal",
-            Answer.LOST: "No usable answer to the trigger; its job is looked for",
+            Answer.LOST: "No usable answer to the trigger; looking for its job",
         }[answer]
         self._write(RecordKind.ANSWERED, request_id, content, f"{said}: {request}.")
         if not may_have_started_a_job:
@@ -212,7 +215,7 @@ class Ledger:
         *,
         hevo_ms: int | None,
         may_appear_within: float,
-        beside: Collection[str] = (),
+        given_up: Collection[str] = (),
     ) -> str | None:
         """The request of another run that began to trigger this pipeline before us, or None.
 
@@ -225,7 +228,7 @@ class Ledger:
             hevo_ms: Hevo's time.
             may_appear_within: Seconds after its trigger in which the job of a run that is gone may
                 appear.
-            beside: Requests that do not count: they were waited for in vain.
+            given_up: Requests that do not count: they were waited for in vain.
         """
         ledger = self.pipeline(request)
         other = None
@@ -235,9 +238,9 @@ class Ledger:
             for pointer in ledger.starting():
                 if pointer.request_id == request_id:
                     is_earlier = False
-                elif pointer.request_id in beside:
+                elif pointer.request_id in given_up:
                     self._forget_if_gone(ledger, pointer, request_id)
-                elif self._is_starting(ledger, pointer, hevo_ms, may_appear_within):
+                elif self._may_still_get_a_job(ledger, pointer, hevo_ms, may_appear_within):
                     other = pointer.request_id
                     break
             if other is None or is_earlier:
@@ -252,7 +255,7 @@ class Ledger:
         if other is not None and not ledger.is_running(other.run_id):
             ledger.remove_starting(pointer.request_id)
 
-    def _is_starting(
+    def _may_still_get_a_job(
         self,
         ledger: PipelineLedger,
         pointer: RequestPointer,
@@ -338,8 +341,9 @@ class Ledger:
         is_recorded: bool = True,
     ) -> None:
         """Write down how a request ended, and whether its job is recorded or for the job sensor."""
+        recorded = "is recorded" if is_recorded else "is left to the job sensor"
         sentence = {
-            Settlement.RECORDED: f"Settled: {request}; its job's outcome is recorded.",
+            Settlement.RECORDED: f"Settled: {request}; its job's outcome {recorded}.",
             Settlement.OBSERVED: f"Settled by the job sensor: {request}.",
             Settlement.FAILED: f"Settled as failed: {request}. Another attempt starts over.",
         }[how]

@@ -274,8 +274,8 @@ class Evidence:
         job: The job as last seen.
         newness: Whether it was made after the baseline.
         fit: Whether its kind and objects are the requested ones.
-        lists_without: How many complete reads of the job list since the trigger did not have it,
-            before the first that did. The baseline's reads are not counted.
+        lists_without: How many reads of the job list since the trigger did not show it, before the
+            first that did. The baseline's reads are not counted.
         baseline_reads: How often the list was read for the baseline.
         is_examined: Whether nothing more can be learned: it has ended, and its objects were read
             as often as they are worth.

@@ -27,7 +27,7 @@ from dagster_hevo.jobs.records import (
 
 SENSOR_PREFIX = "sensor:"
 """What claims a job for a job sensor, before the sensor's name."""
-_SETTLED = "settled."
+_RECORDED = "recorded."
 _FOR_SENSOR = "sensor."
 _RECORDING = "recording."
 
@@ -74,13 +74,13 @@ class PipelineLedger:
 
     Args:
         store: Where the lists are kept.
-        account: The address of the Hevo account.
+        base_url: Hevo's base URL.
         pipeline_id: The pipeline.
     """
 
-    def __init__(self, store: LedgerStore, account: str, pipeline_id: int) -> None:
+    def __init__(self, store: LedgerStore, base_url: str, pipeline_id: int) -> None:
         self._store = store
-        self._place = f"{account}/{pipeline_id}"
+        self._place = f"{base_url}/{pipeline_id}"
 
     def owner_of(self, job_id: str) -> str | None:
         """The request that owns a job: the first that claimed it.
@@ -88,7 +88,7 @@ class PipelineLedger:
         A job sensor owns a job only as long as no request does: it claims what no run waits for.
         """
         entries = self._store.read(f"job/{self._place}/{job_id}")
-        marks = (_SETTLED, _FOR_SENSOR, _RECORDING)
+        marks = (_RECORDED, _FOR_SENSOR, _RECORDING)
         claims = [entry for entry in entries if not entry.startswith(marks)]
         requests = [entry for entry in claims if not entry.startswith(SENSOR_PREFIX)]
         return next(iter(requests or claims), None)
@@ -96,7 +96,7 @@ class PipelineLedger:
     def is_recorded(self, job_id: str) -> bool:
         """Whether a run has recorded the outcome of a job."""
         entries = self._store.read(f"job/{self._place}/{job_id}")
-        return any(entry.startswith(_SETTLED) for entry in entries)
+        return any(entry.startswith(_RECORDED) for entry in entries)
 
     def is_for_sensor(self, job_id: str) -> bool:
         """Whether the request that owns a job has ended, and the job sensor records the job."""
@@ -106,7 +106,7 @@ class PipelineLedger:
     def claim(self, job_id: str, request_id: str) -> bool:
         """Claim a job for a request; say whether the request owns it."""
         is_request = not request_id.startswith(SENSOR_PREFIX)
-        marks = (_SETTLED, _FOR_SENSOR, _RECORDING, *([SENSOR_PREFIX] if is_request else []))
+        marks = (_RECORDED, _FOR_SENSOR, _RECORDING, *([SENSOR_PREFIX] if is_request else []))
         first = first_other(
             self._store,
             f"job/{self._place}/{job_id}",
@@ -139,7 +139,7 @@ class PipelineLedger:
 
     def mark_recorded(self, job_id: str, by: str) -> None:
         """Write down that a run has recorded the outcome of a job."""
-        self._store.append(f"job/{self._place}/{job_id}", [f"{_SETTLED}{by}"])
+        self._store.append(f"job/{self._place}/{job_id}", [f"{_RECORDED}{by}"])
 
     def mark_for_sensor(self, job_id: str, by: str) -> None:
         """Write down that the job sensor records the outcome of a job, or has recorded it."""

@@ -32,7 +32,7 @@ def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
         action: What to read.
 
     Returns:
-        What was read; ``ReadFailed`` where Hevo did not answer, or not what was asked.
+        What was read; ``ReadFailed`` where Hevo gave no answer, or not one to this request.
     """
     try:
         if isinstance(action, ReadPipeline):

@@ -14,7 +14,7 @@ from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.decide import next_step
 from dagster_hevo.jobs.examining import may_be_ours
-from dagster_hevo.jobs.finding import CERTAIN_SHARE
+from dagster_hevo.jobs.finding import CERTAIN_TIMEOUTS
 from dagster_hevo.jobs.hevo_api import HevoApi, meaning_of, send_trigger
 from dagster_hevo.jobs.ledger import LONGEST_PAST, Ledger
 from dagster_hevo.jobs.matching import contested_jobs
@@ -224,8 +224,8 @@ class JobRunner:
                 self._tell()
                 if isinstance(action, Finish):
                     break
-                is_over = isinstance(action, StartOver)
-                if until is not None and not is_over and self._has_reached(until):
+                starts_over = isinstance(action, StartOver)
+                if until is not None and not starts_over and self._has_reached(until):
                     return
                 observation = self._at_this_moment(self._do(action))
             except Exception:
@@ -283,9 +283,9 @@ class JobRunner:
     def _act(self, action: Effect) -> Observation:
         state = self._state
         if isinstance(action, WriteBaseline):
-            return self._write_baseline(action.beside)
+            return self._write_baseline(action.given_up)
         if isinstance(action, LookForOthers):
-            return TurnAnswered(ahead=self._another_starting(action.beside))
+            return TurnAnswered(ahead=self._another_starting(action.given_up))
         if isinstance(action, SendTrigger):
             return self._trigger()
         if isinstance(action, WithdrawTrigger):
@@ -323,11 +323,11 @@ class JobRunner:
             return self.hevo
         return self.hevo.within(max(until - self.clock.monotonic(), 1.0))
 
-    def _write_baseline(self, beside: frozenset[str]) -> Observation:
+    def _write_baseline(self, given_up: frozenset[str]) -> Observation:
         state = self._state
         assert state.baseline is not None
         self.ledger.announce(state.request_id, self.request)
-        starting = self._another_starting(beside)
+        starting = self._another_starting(given_up)
         if starting is not None:
             self.ledger.withdraw(state.request_id, self.request)
             return TurnAnswered(ahead=starting)
@@ -335,14 +335,14 @@ class JobRunner:
         self.ledger.write_baseline(state.request_id, self.request, state.baseline, triggers)
         return TurnAnswered()
 
-    def _another_starting(self, beside: frozenset[str]) -> str | None:
+    def _another_starting(self, given_up: frozenset[str]) -> str | None:
         """The request of another run that is starting a job, before ours."""
         return self.ledger.another_starting(
             self._state.request_id,
             self.request,
             hevo_ms=self.hevo.hevo_now_ms(),
-            may_appear_within=CERTAIN_SHARE * self.settings.job_discovery_timeout,
-            beside=beside,
+            may_appear_within=CERTAIN_TIMEOUTS * self.settings.job_discovery_timeout,
+            given_up=given_up,
         )
 
     def _may_be_anothers(self) -> bool:
@@ -352,18 +352,18 @@ class JobRunner:
             self.request,
             hevo_ms=self.hevo.hevo_now_ms(),
             may_appear_within=LONGEST_PAST,
-            beside={self._state.request_id},
+            given_up={self._state.request_id},
         )
         return other is not None
 
     def _trigger(self) -> Observation:
         error: HevoError | None = None
-        is_plain = False
+        is_unknown = False
         try:
             send_trigger(self.hevo, self.request)
         except HevoError as caught:
             error = caught
-            answer, is_plain = meaning_of(caught)
+            answer, is_unknown = meaning_of(caught)
         else:
             answer = Answer.ACCEPTED
         hevo_ms = self.hevo.hevo_now_ms()
@@ -374,7 +374,7 @@ class JobRunner:
             hevo_ms=hevo_ms,
             may_have_started_a_job=answer.may_have_started_a_job,
         )
-        return TriggerAnswered(answer, error, is_plain)
+        return TriggerAnswered(answer, error, is_unknown)
 
     def _claim(self, action: ClaimJob) -> Observation:
         # A job that another run may have triggered a moment ago is not a foreign one.

@@ -18,7 +18,7 @@ from dagster_hevo.api.models import Job
 LONGEST_WAIT = 900.0
 """Seconds: the furthest that two polls are apart while the budget is no obstacle."""
 
-LOOKS_SHARE = 0.8
+POLLS_SHARE = 0.8
 """How much of the request budget polls may use: triggers and outcomes need the rest."""
 
 NEWEST = 16
@@ -265,7 +265,7 @@ def share_interval(watchers: int, requests_per_minute: int) -> float:
     """Seconds between polls if all watchers polled equally often; 0 without a limit."""
     if requests_per_minute <= 0:
         return 0.0
-    return 60 * max(1, watchers) / (LOOKS_SHARE * requests_per_minute)
+    return 60 * max(1, watchers) / (POLLS_SHARE * requests_per_minute)
 
 
 def longest_wait(poll_interval: float, watchers: int, requests_per_minute: int) -> float:

@@ -41,7 +41,7 @@ class JobSettings:
         job_discovery_timeout: How long a triggered job may take to appear in the job list.
         deferred_timeout: How long a job may stay DEFERRED without a break. Hevo's documents do not
             settle whether such a job goes on, so it is never waited for without this bound.
-        objects_timeout: How long the list of a job's objects may lag behind the job's end.
+        job_objects_timeout: How long the list of a job's objects may lag behind the job's end.
         cancel_on_termination: Whether the job is cancelled when nobody waits for it any more.
         if_job_running: What to do about a foreign job on the pipeline.
         max_triggers: How many triggers may be sent whose answers are lost and that start no job.
@@ -53,7 +53,7 @@ class JobSettings:
     poll_timeout: float | None = 24 * 3600.0
     job_discovery_timeout: float = 60.0
     deferred_timeout: float = 6 * 3600.0
-    objects_timeout: float = 120.0
+    job_objects_timeout: float = 120.0
     cancel_on_termination: bool = True
     if_job_running: IfJobRunning = IfJobRunning.WAIT
     max_triggers: int = 3

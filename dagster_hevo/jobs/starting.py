@@ -52,7 +52,7 @@ from dagster_hevo.jobs.steps import (
 )
 
 MOST_REFUSALS = 100
-MOST_PLAIN_ERRORS = 2
+MOST_UNKNOWN_REFUSALS = 2
 OTHERS_WAIT = 2.0
 # How long another run's job is waited for before we trigger, in job_discovery_timeouts: longer than
 # that run takes to learn whether a job came of its trigger.
@@ -194,7 +194,11 @@ def after_turn(state: State, answered: TurnAnswered) -> Next:
     waited = now - state.waiting_since
     if waited >= OTHERS_PATIENCE * state.settings.job_discovery_timeout:
         given_up = state.given_up | {other}
-        state = state.but(phase=Phase.READY, waiting_for=None, given_up=given_up)
+        state = state.but(phase=Phase.READY, waiting_for=None, given_up=given_up).saying(
+            f"No job of the other run (request {other}) appeared on pipeline "
+            f"{state.request.pipeline_id} within {as_text(waited)}; going on without it.",
+            logging.WARNING,
+        )
         return state, ReadPipeline()
     return state, Wait(max(OTHERS_WAIT, waited / 4), LookForOthers(state.given_up))
 
@@ -215,44 +219,44 @@ def after_trigger(state: State, answered: TriggerAnswered) -> Next:
     request, error = state.request, answered.error
     state = state.but(answer=answered.answer, triggered_at=answered.now, last_error=error)
     if answered.answer is Answer.ACCEPTED:
-        state = state.but(refusals=0, plain_errors=0).saying(f"Triggered: {request}.")
+        state = state.but(refusals=0, unknown_refusals=0).saying(f"Triggered: {request}.")
         return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
     if answered.answer is not Answer.REFUSED:
         state = state.saying(
-            f"Triggered ({request}), and the answer does not tell whether Hevo accepted: {error} "
-            "The job list will tell.",
+            f"Sent the trigger ({request}); the answer does not say whether Hevo accepted it: "
+            f"{error} Reading the job list to find out.",
             logging.WARNING,
         )
         return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
     state = state.but(may_have_started_a_job=False)
-    if error is not None and not error.can_retry and not answered.is_plain_error:
+    if error is not None and not error.can_retry and not answered.is_unknown_refusal:
         return state.but(phase=Phase.ENDED), Finish(error=error)
     if isinstance(error, HevoRateLimitError | HevoConnectionError):
-        return _after_unread_trigger(state, error)
+        return _after_trigger_not_carried_out(state, error)
     state = state.but(
         phase=Phase.REFUSED,
         refusals=state.refusals + 1,
         refused_at=answered.now,
-        plain_errors=state.plain_errors + answered.is_plain_error,
+        unknown_refusals=state.unknown_refusals + answered.is_unknown_refusal,
         interval=state.settings.poll_interval
-        if answered.is_plain_error
+        if answered.is_unknown_refusal
         else state.settings.poll_interval * FIRST_WAIT_SHARE,
     ).saying(f"Hevo refused the trigger ({request}): {error}")
-    if state.refusals >= MOST_REFUSALS or state.plain_errors >= MOST_PLAIN_ERRORS:
+    if state.refusals >= MOST_REFUSALS or state.unknown_refusals >= MOST_UNKNOWN_REFUSALS:
         return state.but(phase=Phase.ENDED), Finish(error=error)
-    return state, ReadPipeline() if answered.is_plain_error else ReadJobs()
+    return state, ReadPipeline() if answered.is_unknown_refusal else ReadJobs()
 
 
-def _after_unread_trigger(state: State, error: HevoError) -> Next:
-    """The request budget or the connection stopped the trigger: that says nothing of a job."""
+def _after_trigger_not_carried_out(state: State, error: HevoError) -> Next:
+    """The rate limit or the connection stopped the trigger: no job can have come of it."""
     state = state.but(phase=Phase.READY, refusals=state.refusals + 1)
     if state.refusals >= MOST_REFUSALS:
         return state.but(phase=Phase.ENDED), Finish(error=error)
     stated = error.retry_after if isinstance(error, HevoRateLimitError) else None
     pause = max(state.settings.poll_interval, stated or 0.0)
     state = state.saying(
-        f"The trigger did not reach Hevo ({state.request}); triggering again in {as_text(pause)}: "
-        f"{error}"
+        f"The trigger was not carried out ({state.request}): {error} Triggering again in "
+        f"{as_text(pause)}."
     )
     return state, Wait(pause, ReadPipeline())
 
@@ -268,33 +272,33 @@ def after_refusal_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, PipelineRead):
         status = seen.pipeline.status
         if status.becomes_triggerable:
-            return _after_pipeline(state.but(phase=Phase.READY, plain_errors=0), seen.pipeline)
+            return _after_pipeline(state.but(phase=Phase.READY, unknown_refusals=0), seen.pipeline)
         if not status.accepts_triggers:
             return state.but(phase=Phase.ENDED), Finish(error=state_error(seen.pipeline))
-        if state.plain_errors == 0:
+        if state.unknown_refusals == 0:
             error = busy_error(state.request, "a job that its list does not show yet")
             return state.but(phase=Phase.ENDED), Finish(error=error)
         return state, ReadJobs()
     assert isinstance(seen, JobsRead)
-    is_plain = state.plain_errors > 0
-    patience = state.settings.job_discovery_timeout * (LISTING_SHARE if is_plain else 1)
+    is_unknown = state.unknown_refusals > 0
+    patience = state.settings.job_discovery_timeout * (LISTING_SHARE if is_unknown else 1)
     is_last = seen.now >= state.refused_at + patience
-    running = running_job(seen.jobs, also_unknown=is_last and not is_plain)
+    running = running_job(seen.jobs, also_unknown=is_last and not is_unknown)
     if running is not None:
-        return _meet_foreign_job(state.but(plain_errors=0), running, seen)
+        return _meet_foreign_job(state.but(unknown_refusals=0), running, seen)
     known = state.baseline.job_ids if state.baseline is not None else frozenset[str]()
     newest = state.baseline.not_before_ms if state.baseline is not None else None
     has_ended = any(
         job.job_id not in known and job.is_terminal and (job.created_ts or 0) > (newest or 0)
         for job in seen.jobs
     )
-    if has_ended and not is_plain:
+    if has_ended and not is_unknown:
         return state.but(phase=Phase.READY), ReadPipeline()
     if not is_last:
         wait = min(state.interval, state.refused_at + patience - seen.now)
         interval = min(state.interval * WAIT_GROWTH, state.settings.poll_interval)
         return state.but(interval=interval), Wait(max(wait, 0.0), ReadJobs())
-    if state.settings.if_job_running is IfJobRunning.FAIL and not is_plain:
+    if state.settings.if_job_running is IfJobRunning.FAIL and not is_unknown:
         # The pipeline's status may be what Hevo refused for.
         return state, ReadPipeline()
     return state.but(phase=Phase.READY), ReadPipeline()

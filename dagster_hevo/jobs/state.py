@@ -53,7 +53,7 @@ class Examination:
         is_list_complete: Whether the last list was as long as the job's own counts say.
         ended_at: When the job was first seen ended, on the runner's clock.
         next_read: When they are worth reading again.
-        unclear_ids: Objects that it may have listed: its words for them mean several.
+        unclear_ids: Objects that it may list: an entry's name fits several objects.
     """
 
     object_ids: frozenset[str] = frozenset()
@@ -69,10 +69,10 @@ class Sighting:
     """When a job was listed.
 
     Attributes:
-        lists_without: How many complete reads since the trigger did not have it before.
+        lists_without: How many reads since the trigger did not show it before the first that did.
         seen_at: When it first was, on the runner's clock.
         last_read: The last read that had it.
-        late_lists: How many reads did not have it when ours would have been listed for certain.
+        late_lists: How many reads after certain_at did not show it before the first that did.
     """
 
     lists_without: int = 0
@@ -112,7 +112,7 @@ class State:
         earlier_request: What an earlier attempt triggered, which may be more than is wanted now.
         first_list: The jobs of a first read before the trigger, where one read is not enough.
         baseline: The jobs before the trigger.
-        waiting_for: The request of another run that is starting a job, while it is waited for.
+        waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.
         given_up: Such requests that were waited for as long as that is worth.
         triggers: How many triggers were sent.
@@ -120,11 +120,11 @@ class State:
         may_have_started_a_job: Whether any of the triggers may have.
         triggered_at: When the last one was answered, on the runner's clock.
         triggered_ms: The same by Hevo's clock.
-        until_ms: The latest moment at which it can have made a job, by Hevo's clock.
+        until_ms: The latest moment, by Hevo's clock, at which that trigger can have made a job.
         last_error: What Hevo said last to a trigger.
         refusals: How often it refused in a row.
         refused_at: When it did last.
-        plain_errors: How often it did in words that do not speak of a running job.
+        unknown_refusals: How often it did in words that do not speak of a running job.
 
         find_until: When our job must have appeared, on the runner's clock.
         certain_at: When it is certain that no job came of the trigger, if none has appeared.
@@ -198,7 +198,7 @@ class State:
     last_error: HevoError | None = None
     refusals: int = 0
     refused_at: float = 0.0
-    plain_errors: int = 0
+    unknown_refusals: int = 0
 
     find_until: float = 0.0
     certain_at: float = 0.0

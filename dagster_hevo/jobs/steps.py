@@ -111,12 +111,13 @@ class TriggerAnswered(Observation):
     Attributes:
         answer: What it means.
         error: What it said, where it did not accept.
-        is_plain_error: Whether it refused in words that do not speak of a running job.
+        is_unknown_refusal: Whether it refused for a reason that is not a running job, or that is
+            not understood.
     """
 
     answer: Answer
     error: HevoError | None = None
-    is_plain_error: bool = False
+    is_unknown_refusal: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,10 +212,10 @@ class WriteBaseline:
     """Look whether another run is starting a job, then write the baseline into the ledger.
 
     Attributes:
-        beside: Requests of other runs that are not waited for any more.
+        given_up: Requests of other runs that are not waited for any more.
     """
 
-    beside: frozenset[str] = frozenset()
+    given_up: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -222,10 +223,10 @@ class LookForOthers:
     """Look again whether another run is starting a job.
 
     Attributes:
-        beside: Requests of other runs that are not waited for any more.
+        given_up: Requests of other runs that are not waited for any more.
     """
 
-    beside: frozenset[str] = frozenset()
+    given_up: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

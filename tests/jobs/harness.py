@@ -223,7 +223,7 @@ class World:
         root = self.book.begin(run, reexecutes)
         ledger = Ledger(
             BookStore(self.book, stations),
-            account=self.sandbox.url,
+            base_url=self.sandbox.url,
             run_id=run,
             root_run_id=root,
             step_key=STEP,

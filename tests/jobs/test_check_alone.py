@@ -13,7 +13,7 @@ from dagster_hevo.execution.check_alone import answer_checks
 from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.jobs.settings import JobSettings
 
-SETTINGS = replace(JobSettings(), poll_interval=5.0, objects_timeout=60.0)
+SETTINGS = replace(JobSettings(), poll_interval=5.0, job_objects_timeout=60.0)
 
 
 def load(world, *names):
@@ -53,7 +53,7 @@ def test_a_job_whose_list_stays_incomplete_is_told_and_passed_over(make_world):
     load(world)
     assert answers(world, "a") == {"a": True}
     assert world.told.warnings("does not agree with its counts")
-    with pytest.raises(HevoConfigurationError, match="Materialize the assets first"):
+    with pytest.raises(HevoConfigurationError, match="materialize the assets first"):
         answers(world, "c")
 
 

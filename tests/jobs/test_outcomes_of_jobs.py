@@ -92,7 +92,7 @@ def test_objects_that_lag_behind_for_too_long_are_waited_for_within_a_bound(make
         job_objects="late",
         job_objects_late_seconds=10_000,
     )
-    outcome = world.runner(objects_timeout=60).run()
+    outcome = world.runner(job_objects_timeout=60).run()
     assert world.results(outcome) == {"a": "NOT_PROVEN", "b": "NOT_PROVEN"}
     assert world.time.monotonic() < 150
     assert len(world.told.warnings("still does not agree")) == 1

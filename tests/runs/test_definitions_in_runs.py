@@ -159,7 +159,7 @@ def test_a_check_of_an_object_that_no_job_has_says_what_to_do(shop):
     place = shop()
     result = place.run(selection=dg.AssetSelection.checks_for_assets(place.key(1)))
     assert not result.success
-    assert "Materialize the assets first" in failure_of(result).description
+    assert "materialize the assets first" in failure_of(result).description
     assert place.sandbox.requests_to("*", "POST") == []
 
 

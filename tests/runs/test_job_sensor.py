@@ -116,7 +116,7 @@ def test_a_job_that_a_run_in_progress_claims_is_left_to_it(shop):
     daemon.tick()
     job_id = daemon.scheduled()
     run = place.instance.create_run_for_job(somebodys_job, status=dg.DagsterRunStatus.STARTED)
-    ledger = ledger_of_step(place.instance, run, "step", account=place.hevo.account, attempt=0)
+    ledger = ledger_of_step(place.instance, run, "step", base_url=place.hevo.account, attempt=0)
     ledger.claim(
         "request",
         make_request(101, ["obj-101-1"], ["obj-101-1"]),

@@ -114,7 +114,7 @@ def test_children_of_a_skipped_parent_are_not_executable_and_say_why() -> None:
         assert runnable == {"team", "accounts_of_ours"}
         assert set(shown) == {"comments", "conversation_messages", "inbox"}
         assert "its parent Conversations is skipped" in (shown["comments"].description or "")
-        assert shown["comments"].metadata["dagster-hevo/silenced_by"] == "Conversations"
+        assert shown["comments"].metadata["dagster-hevo/skipped_parent"] == "Conversations"
 
 
 def test_children_of_a_skipped_parent_are_neither_asked_for_nor_recorded() -> None:

@@ -121,7 +121,7 @@ def resumed(instance: dg.DagsterInstance, parent_run_id: str, hevo: HevoResource
     retry = instance.create_run_for_job(
         any_job, parent_run_id=parent_run_id, root_run_id=parent_run_id
     )
-    ledger = ledger_of_step(instance, retry, "hevo_shop_1_101", account=hevo.account, attempt=0)
+    ledger = ledger_of_step(instance, retry, "hevo_shop_1_101", base_url=hevo.account, attempt=0)
     return ledger.resume(WHOLE)
 
 
@@ -129,7 +129,7 @@ def test_a_death_between_the_last_record_and_the_end_of_the_step_leaves_the_requ
     place = shop(objects=1)
     run = place.instance.create_run_for_job(any_job)
     ledger = ledger_of_step(
-        place.instance, run, "hevo_shop_1_101", account=place.hevo.account, attempt=0
+        place.instance, run, "hevo_shop_1_101", base_url=place.hevo.account, attempt=0
     )
     ledger.write_baseline("request", WHOLE, Baseline.of([], None), 1)
     ledger.claim(

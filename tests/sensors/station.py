@@ -233,7 +233,7 @@ class Station:
         self.ledger(run).settle(request_id(run), request, job.job_id, Settlement.RECORDED)
 
     def ledger(self, run: dg.DagsterRun) -> Ledger:
-        return ledger_of_step(self.instance, run, STEP, account=self.hevo.account, attempt=0)
+        return ledger_of_step(self.instance, run, STEP, base_url=self.hevo.account, attempt=0)
 
     def succeed_step(self, run: dg.DagsterRun) -> None:
         content = StepSuccessData(duration_ms=1.0)

@@ -46,7 +46,6 @@ MISLEADING_LISTS = (
     "objects: statuses without meaning",
     "objects: equal names in two schemas",
 )
-SENSOR_PREFIX = "sensor:"
 
 
 @dataclass
@@ -341,7 +340,7 @@ class _Checker:
         slow = 600.0 if self._game.traits.has("world: slow process") else 0.0
         return (
             timeout
-            + settings.objects_timeout
+            + settings.job_objects_timeout
             + settings.outage_timeout
             + 9 * settings.job_discovery_timeout
             + 120

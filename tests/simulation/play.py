@@ -258,7 +258,7 @@ def draw_settings(traits: Traits, rng: Random) -> JobSettings:
         poll_timeout=poll_timeout,
         job_discovery_timeout=DISCOVERY,
         deferred_timeout=240.0,
-        objects_timeout=rng.choice((60.0, 120.0)),
+        job_objects_timeout=rng.choice((60.0, 120.0)),
         cancel_on_termination=not traits.has("world: cancel_on_termination off"),
         if_job_running=rng.choice(
             (IfJobRunning.WAIT, IfJobRunning.WAIT, IfJobRunning.ADOPT, IfJobRunning.FAIL)

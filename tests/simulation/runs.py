@@ -217,7 +217,7 @@ class RunProcess:
         store = StoreView(self._world, instance, process, script.slow)
         ledger = Ledger(
             store,
-            account=ACCOUNT,
+            base_url=ACCOUNT,
             run_id=self._run.run_id,
             root_run_id=self._run.root,
             step_key=STEP,

@@ -104,7 +104,7 @@ class Sensor:
         self, ownership: JobOwnership, jobs: dict[str, Job], view: HevoView
     ) -> JobCursor:
         """Without memory: what is over and no run's is taken as settled."""
-        kinds = {OwnerKind.NOBODY, OwnerKind.SETTLED}
+        kinds = {OwnerKind.NOBODY, OwnerKind.RECORDED}
         settled = {
             job.job_id
             for job in jobs.values()
