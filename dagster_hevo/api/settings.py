@@ -37,8 +37,8 @@ def check_number(name: str, value: object, least: float, *, is_whole: bool = Fal
     Raises:
         HevoConfigurationError: It is no number, not finite, too small or too large.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or math.isnan(value) or (is_whole and not isinstance(value, int)):
+    kinds = int if is_whole else int | float
+    if not isinstance(value, kinds) or isinstance(value, bool) or math.isnan(value):
         kind = "a whole number" if is_whole else "a number"
         raise HevoConfigurationError(f"{name} is {value!r}: it must be {kind}.")
     if value < least:
