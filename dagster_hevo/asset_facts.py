@@ -21,6 +21,8 @@ from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
 
 WARN_AFTER_PERIODS = 1.5
 FAIL_AFTER_PERIODS = 3
+LONGEST_PERIOD = 366 * 24 * 60
+"""Minutes: no pipeline runs more seldom than once per year; Python's dates end far beyond."""
 URL_FIELDS = frozenset({"region", "pipeline_id"})
 
 
@@ -86,7 +88,7 @@ def freshness_policy_of(pipeline: Pipeline) -> dg.FreshnessPolicy | None:
     schedule = pipeline.schedule
     if schedule is None or schedule.sync_type is SyncType.ON_DEMAND:
         return None
-    if schedule.frequency_minutes is None or schedule.frequency_minutes <= 0:
+    if schedule.frequency_minutes is None or not 0 < schedule.frequency_minutes <= LONGEST_PERIOD:
         return None
     period = timedelta(minutes=schedule.frequency_minutes)
     return dg.FreshnessPolicy.time_window(

@@ -5,6 +5,7 @@ Override `DagsterHevoTranslator.get_asset_spec` to name, group or tag assets oth
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from dagster_hevo.jobs.objects import path_text
 from dagster_hevo.known_objects import KnownObjectFacts
 
 KIND = "hevo"
+_FITS_A_KEY = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ class DagsterHevoTranslator:
             props: The object and its pipeline.
 
         Returns:
-            A spec with the key [schema, table], the pipeline's name as group, the kinds ``hevo``
-            and the destination's, and the metadata that ``HevoMetadataSet`` reads.
+            A spec with the key [schema, table] (see ``key_part``), the pipeline's name as group,
+            the kinds ``hevo`` and the destination's, and the metadata that ``HevoMetadataSet``
+            reads.
         """
         pipeline, item = props.pipeline, props.pipeline_object
         metadata: dict[str, Any] = {
@@ -101,7 +104,7 @@ class DagsterHevoTranslator:
         if facts is not None:
             metadata |= facts.metadata
         return dg.AssetSpec(
-            key=[part for part in (props.schema, props.table) if part],
+            key=[key_part(part) for part in (props.schema, props.table) if part],
             group_name=group_name_of(pipeline.name),
             kinds=set(kinds_of(pipeline.destination.destination_type)),
             description=facts.description if facts is not None else None,
@@ -190,6 +193,19 @@ def _origin_of(field: ObjectField) -> str | None:
 def _dependency_on(parent_key: dg.AssetKey) -> dg.AssetDep:
     """What every child of a parent depends on."""
     return dg.AssetDep(parent_key)
+
+
+def key_part(name: str) -> str:
+    """A schema's or a table's name as part of an asset key.
+
+    Dagster names a step's outputs after the keys, and takes letters, digits, dashes, dots and
+    underscores only: one other name would keep the whole code location from loading. Whatever else
+    a name has gives way to a hash of it, so that tables that differ in that alone stay apart.
+    """
+    if _FITS_A_KEY.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{_cleaned(name)}_{digest}".lstrip("_")
 
 
 @lru_cache(maxsize=4096)

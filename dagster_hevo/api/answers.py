@@ -31,6 +31,8 @@ LONGEST_SHOWN_BODY = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PRIVATE_PROPERTIES = ("config", "password", "secret", "token", "credential", "api_key")
 _JSON_PROPERTY = re.compile(r'[\w\]}]\\?"\s*:')
+# Escapes of them, or bytes that may spell one, in whichever encoding.
+_MAY_HOLD_HALVES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
 _TEXT_ENCODINGS = frozenset(
     {"ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "iso8859-1", "cp1252"}
 )
@@ -102,6 +104,28 @@ class ErrorText(NamedTuple):
     was_json: bool
 
 
+def json_of(body: bytes) -> object:
+    """The JSON of a body, without halves of characters: no database or terminal takes these.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is too deep.
+    """
+    content: object = json.loads(body)
+    return _without_halves(content) if _MAY_HOLD_HALVES.search(body) else content
+
+
+def _without_halves(content: object) -> object:
+    if isinstance(content, str):
+        return content.encode("utf-8", "replace").decode()
+    if isinstance(content, list):
+        return [_without_halves(each) for each in cast("list[object]", content)]
+    if isinstance(content, dict):
+        entries = cast("dict[str, object]", content)
+        return {str(_without_halves(name)): _without_halves(each) for name, each in entries.items()}
+    return content
+
+
 def error_kind(status: int, message: str) -> type[HevoApiError]:
     """The error for a status code and a message; a running job is recognised by the message."""
     known = {
@@ -121,13 +145,21 @@ def error_kind(status: int, message: str) -> type[HevoApiError]:
 def error_text(answer: Answer) -> ErrorText:
     """What an error's body says, without the properties that may hold secrets."""
     try:
-        content: object = json.loads(answer.body)
+        content = json_of(answer.body)
         message = _find_message(content)
         if message is None:
             message = json.dumps(_without_private_properties(content))
     except (ValueError, RecursionError):
         return ErrorText(shown_text(answer), was_json=False)
     return ErrorText(message, was_json=isinstance(content, dict))
+
+
+def in_one_line(text: str) -> str:
+    """The text as a log can hold it: what moves the cursor, colours or is no character is left out.
+
+    Otherwise an answer could write lines of its own into a log.
+    """
+    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)
 
 
 def shown_text(answer: Answer) -> str:

@@ -175,7 +175,8 @@ def _pipeline_id(value: object) -> int:
 _PlainCount: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=LARGEST_COUNT)]
 _PlainTime: TypeAlias = Annotated[int, Field(strict=True, ge=EARLIEST_MS, le=LATEST_MS)]
 _PlainMeasure: TypeAlias = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-_PlainId: TypeAlias = Annotated[str, Field(pattern=r"\S")]
+# Blanks and dots alone are no id, since a path cannot name them.
+_PlainId: TypeAlias = Annotated[str, Field(pattern=r"[^\s.]")]
 
 Count: TypeAlias = Annotated[_PlainCount, ReadOtherwise(lambda value: _count(value) or 0)]
 """How many: an integer, 0 where it cannot be read."""

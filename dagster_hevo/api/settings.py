@@ -37,8 +37,8 @@ def check_number(name: str, value: object, least: float, *, is_whole: bool = Fal
     Raises:
         HevoConfigurationError: It is no number, not finite, too small or too large.
     """
-    types = (int,) if is_whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, types) or math.isnan(value):
+    kinds = int if is_whole else int | float
+    if not isinstance(value, kinds) or isinstance(value, bool) or math.isnan(value):
         kind = "a whole number" if is_whole else "a number"
         raise HevoConfigurationError(f"{name} is {value!r}: it must be {kind}.")
     if value < least:

@@ -19,7 +19,15 @@ from urllib.parse import urljoin, urlsplit
 
 import tenacity
 
-from dagster_hevo.api.answers import Answer, error_kind, error_text, retry_after_of, shown_text
+from dagster_hevo.api.answers import (
+    Answer,
+    error_kind,
+    error_text,
+    in_one_line,
+    json_of,
+    retry_after_of,
+    shown_text,
+)
 from dagster_hevo.api.bounded_body import LONGEST_BODY
 from dagster_hevo.api.confidential import spellings_of, texts_in, without, without_cut_secret
 from dagster_hevo.api.errors import (
@@ -258,7 +266,7 @@ class Transport:
         if not answer.body.strip():
             return None
         with suppress(ValueError, RecursionError):
-            return json.loads(answer.body)
+            return json_of(answer.body)
         # Out here, because the original holds the whole body.
         raise self._garbled(request, answer)
 
@@ -299,7 +307,7 @@ class Transport:
         masked = without(spellings, text)
         if is_cut:
             masked = without_cut_secret(spellings, masked)
-        return masked[:SHOWN_CHARACTERS]
+        return in_one_line(masked[:SHOWN_CHARACTERS])
 
 
 def _takes_timeout(budget: Budget | None) -> bool:

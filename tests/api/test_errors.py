@@ -260,6 +260,15 @@ def test_redirects_in_circles_end(serve, connect):
     assert len(server.requests) == 4
 
 
+@pytest.mark.parametrize(
+    "body", [rb'{"message": "no \ud800\u0000\n\u001b[31mline"}', b"no \x00\x00\n\x1b[31mline"]
+)
+def test_an_answer_cannot_write_lines_or_colours_into_a_log(serve, connect, body):
+    message = error_of(lambda: connect(serve(Answer(body, status=400))).get_pipeline(7)).message
+    assert message.isprintable()
+    assert message == "no ?? ?[31mline"
+
+
 # What is never told.
 
 ECHOES: list[Callable[[str], Answer]] = [

@@ -224,6 +224,7 @@ def test_odd_entries_are_skipped_with_one_warning_per_list(serve, connect, caplo
         (lambda h: h.list_pipelines(), {"id": 7, "name": 5}, {"id": True, "name": "a"}),
         (lambda h: h.list_objects(7), {"object_id": "o"}, {"status": "ACTIVE"}),
         (lambda h: h.list_jobs(7), {"job_id": "j"}, {"status": "COMPLETED"}),
+        (lambda h: h.list_jobs(7), {"job_id": "j"}, {"job_id": ".."}),
     ],
 )
 def test_an_entry_without_its_id_is_skipped(serve, connect, call, good, bad):

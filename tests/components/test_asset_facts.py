@@ -78,6 +78,7 @@ def test_a_schedule_warns_after_one_and_a_half_periods_and_fails_after_three() -
         None,
         Schedule(),
         Schedule(frequency_minutes=0),
+        Schedule(frequency_minutes=2**62),
         Schedule(sync_type="ON_DEMAND", frequency_minutes=60),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""The resource's settings: what cannot work is refused, what is secret is nowhere shown."""
+"""The resource's settings: what cannot work is refused, what is secret is not shown or stored."""
 
 from __future__ import annotations
 
