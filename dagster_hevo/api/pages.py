@@ -141,7 +141,8 @@ def _parts_of(answer: object, path: str) -> tuple[list[Any], str | None]:
     if isinstance(answer, Mapping):
         page = cast("Mapping[str, object]", answer)
         entries = page.get("data")
-        if _is_true(page.get("has_more")):
+        # Optional properties are left out where they do not apply: a cursor alone leads on.
+        if _is_true(page.get("has_more", True)):
             cursor = _cursor(page.get("next_cursor"))
     if not isinstance(entries, list):
         raise HevoResponseError("GET", path, f"the answer has no list `data`. {_IS_IT_HEVO}")

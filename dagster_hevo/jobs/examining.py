@@ -39,13 +39,25 @@ def may_be_ours(state: State, jobs: Iterable[Job], hevo_ms: int | None) -> tuple
     """The jobs of a list that may have come of the trigger, by their times alone."""
     if state.baseline is None:
         return ()
-    found = (
-        job
-        for job in jobs
-        if newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=hevo_ms)
-        not in {Newness.OLD, Newness.LATE}
-    )
-    return tuple(found)
+    outside = {Newness.OLD, Newness.LATE}
+    return tuple(job for job in jobs if _newness(state, job, hevo_ms) not in outside)
+
+
+def _newness(state: State, job: Job, hevo_ms: int | None) -> Newness:
+    """Whether a job was made after the baseline, by its time and by when it was listed."""
+    assert state.baseline is not None
+    sighting = state.first_seen.get(job.job_id, Sighting(state.list_reads))
+    if sighting.late_lists >= LATE_LISTS:
+        return Newness.LATE  # It was not there for longer than ours can be missing.
+    newness = newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=hevo_ms)
+    if newness is not Newness.OLD or sighting.lists_without == 0:
+        return newness
+    # The clock that writes the Date header may be wrong. What is older than a job of the baseline,
+    # or was listed before the trigger, is old by the clock of the jobs alone.
+    made, newest = made_at(job, hevo_ms), state.baseline.not_before_ms
+    is_old = made is None or (newest is not None and made <= newest)
+    is_known = job.job_id in state.baseline.job_ids | state.listed_before
+    return Newness.OLD if is_old or is_known else Newness.DISPUTED
 
 
 def with_list(state: State, seen: JobsRead) -> State:
@@ -131,7 +143,7 @@ def _fit_by_objects(state: State, job: Job, known: Examination, *, is_final: boo
 def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
     """All that speaks for or against a listed job."""
     assert state.baseline is not None
-    newness = newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=seen.hevo_ms)
+    newness = _newness(state, job, seen.hevo_ms)
     fit = fit_by_type(state.triggered_request, job)
     is_examined = job.is_terminal and seen.now >= state.find_until
     if fit is Fit.OPEN:
@@ -144,8 +156,6 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
     made = made_at(job, seen.hevo_ms)
     if made is None and not state.baseline.is_complete:
         without = 0
-    if sighting.late_lists >= LATE_LISTS:
-        newness = Newness.LATE  # It was not there for longer than ours can be missing.
     is_after_restart = state.sure_until_ms is not None and (
         made is None or made > state.sure_until_ms + CLOCK_TOLERANCE_MS
     )

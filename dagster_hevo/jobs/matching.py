@@ -102,6 +102,7 @@ class Newness(Enum):
 
     ``OLD`` and ``LATE``: before, or too long after the trigger. ``AFTER``: after, by Hevo's clock.
     ``NEAR``: within the tolerance between two clocks. ``UNTIMED``: Hevo does not say when.
+    ``DISPUTED``: before by Hevo's clock, and yet listed only after the trigger.
     """
 
     OLD = "old"
@@ -109,6 +110,7 @@ class Newness(Enum):
     AFTER = "after"
     NEAR = "near"
     UNTIMED = "untimed"
+    DISPUTED = "disputed"
 
 
 def newness_of(
@@ -318,7 +320,7 @@ class Evidence:
     def _is_new(self) -> bool:
         if self.newness is Newness.AFTER:
             return True
-        if self.answer_is_unclear or not self.is_timely:
+        if self.newness is Newness.DISPUTED or self.answer_is_unclear or not self.is_timely:
             return False
         # An older job may be listed late, and any job left out of one read. So our job is given the
         # time to be listed too.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Job
@@ -24,7 +23,13 @@ from dagster_hevo.jobs.polling import begin_polling
 from dagster_hevo.jobs.reading import read
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncRequest
-from dagster_hevo.jobs.settings import Clock, JobSettings, SystemClock
+from dagster_hevo.jobs.settings import (
+    Clock,
+    JobSettings,
+    SoleWatcher,
+    SystemClock,
+    WatcherCount,
+)
 from dagster_hevo.jobs.state import Phase, State
 from dagster_hevo.jobs.steps import (
     READS,
@@ -53,29 +58,10 @@ from dagster_hevo.jobs.steps import (
 )
 
 CANCEL_PATIENCE = 10.0
-
-
-class WatcherCount(Protocol):
-    """Knows how many jobs are polled on one request budget, in all processes."""
-
-    def register_watcher(self, id: str, /) -> None: ...
-
-    def forget_watcher(self, id: str, /) -> None: ...
-
-    def watchers(self) -> int: ...
-
-
-class SoleWatcher:
-    """For a budget that nobody shares."""
-
-    def register_watcher(self, id: str, /) -> None:
-        pass
-
-    def forget_watcher(self, id: str, /) -> None:
-        pass
-
-    def watchers(self) -> int:
-        return 1
+# A trigger that is cut off may have worked, and an outcome that is not read is lost: poll_timeout
+# does not shorten these.
+TRIGGER_PATIENCE = 60.0
+OUTCOME_READ_PATIENCE = 300.0
 
 
 def _ignore_job(_: Job) -> None:
@@ -318,10 +304,13 @@ class JobRunner:
     def _bounded(self) -> HevoApi:
         """Hevo's API, bounded by the time that is left."""
         state = self._state
+        if state.phase is Phase.READING_OUTCOME:
+            return self.hevo.within(OUTCOME_READ_PATIENCE)
         until = state.deadline if state.ending is None else state.stop_by
-        if until is None or state.phase is Phase.READING_OUTCOME:
+        if until is None:
             return self.hevo
-        return self.hevo.within(max(until - self.clock.monotonic(), 1.0))
+        least = TRIGGER_PATIENCE if state.phase is Phase.TRIGGERING else 1.0
+        return self.hevo.within(max(until - self.clock.monotonic(), least))
 
     def _write_baseline(self, given_up: frozenset[str]) -> Observation:
         state = self._state
@@ -360,7 +349,7 @@ class JobRunner:
         error: HevoError | None = None
         is_unknown = False
         try:
-            send_trigger(self.hevo, self.request)
+            send_trigger(self._bounded(), self.request)
         except HevoError as caught:
             error = caught
             answer, is_unknown = meaning_of(caught)

@@ -31,6 +31,29 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class WatcherCount(Protocol):
+    """Knows how many jobs are polled on one request budget, in all processes."""
+
+    def register_watcher(self, id: str, /) -> None: ...
+
+    def forget_watcher(self, id: str, /) -> None: ...
+
+    def watchers(self) -> int: ...
+
+
+class SoleWatcher:
+    """For a budget that nobody shares."""
+
+    def register_watcher(self, id: str, /) -> None:
+        pass
+
+    def forget_watcher(self, id: str, /) -> None:
+        pass
+
+    def watchers(self) -> int:
+        return 1
+
+
 @dataclass(frozen=True)
 class JobSettings:
     """The bounds of a job's life. All times in seconds.

@@ -136,12 +136,17 @@ def after_ready_read(state: State, seen: Observation) -> Next:
     if state.first_list is None and _needs_second_read(seen):
         return state.but(first_list=seen.jobs), ReadJobs(all_pages=seen.is_complete)
     # The later read is the truer one, and the earlier may have what the later left out.
-    jobs = {job.job_id: job for job in (*(state.first_list or ()), *seen.jobs)}.values()
+    jobs = {job.job_id: job for job in (*(state.first_list or ()), *seen.jobs)}
     reads = 1 if state.first_list is None else 2
-    baseline = Baseline.of(jobs, seen.hevo_ms, is_complete=seen.is_complete, reads=reads)
+    baseline = Baseline.of(jobs.values(), seen.hevo_ms, is_complete=seen.is_complete, reads=reads)
     history = begin_polling(state, None, seen.jobs).history
     state = state.but(
-        phase=Phase.TRIGGERING, baseline=baseline, history=history, job=None, first_list=None
+        phase=Phase.TRIGGERING,
+        baseline=baseline,
+        history=history,
+        job=None,
+        first_list=None,
+        listed_before=frozenset(jobs),
     )
     return state, WriteBaseline(state.given_up)
 

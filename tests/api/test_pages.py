@@ -58,10 +58,15 @@ def test_more_is_understood_however_it_is_written(serve, connect, more):
     assert server.requests[1].target.endswith("cursor=5")
 
 
-@pytest.mark.parametrize("rest", [{}, *({"has_more": no} for no in (False, None, "false", 0))])
-def test_a_cursor_without_more_ends_the_list(serve, connect, rest):
-    server = serve(page(PIPELINE, next_cursor="x", **rest))
+@pytest.mark.parametrize("no", [False, None, "false", 0])
+def test_a_cursor_without_more_ends_the_list(serve, connect, no):
+    server = serve(page(PIPELINE, next_cursor="x", has_more=no))
     assert len(list(connect(server).list_pipelines())) == 1
+
+
+def test_a_cursor_alone_leads_to_the_next_page(serve, connect):
+    server = serve(page(PIPELINE, next_cursor="x"), page({**PIPELINE, "id": 8}))
+    assert [each.id for each in connect(server).list_pipelines()] == [PIPELINE["id"], 8]
 
 
 def test_an_empty_page_in_between_does_not_end_the_list(serve, connect):

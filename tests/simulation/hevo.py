@@ -178,7 +178,8 @@ class HevoView:
             self.world.count("time: no Date")
             return
         if self.skew:
-            self.world.count("time: clock skew")
+            kind = "clock far off" if abs(self.skew) >= 60 else "clock skew"
+            self.world.count(f"time: {kind}")
         now = self.world.now
         self.memory.date = (EPOCH_MS + int(now + self.skew) * 1000, now)
 

@@ -76,6 +76,8 @@ class Game:
         self.skew: float | None = 0.0
         if self._has("time: no Date"):
             self.skew = None
+        elif self._has("time: clock far off"):
+            self.skew = rng.choice((-1, 1)) * rng.uniform(60, 600)
         elif self._has("time: clock skew"):
             self.skew = rng.uniform(-45, 45)
         self._runs_to_come = 0

@@ -25,6 +25,7 @@ HEVO_TRAITS = {
     # The time
     "time: clock skew": 0.4,
     "time: no Date": 0.2,
+    "time: clock far off": 0.06,
     # What a job lists of its objects
     "objects: late": 0.3,
     "objects: statuses lag": 0.2,
