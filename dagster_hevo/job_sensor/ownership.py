@@ -108,7 +108,8 @@ class JobOwnership:
         return Owner(OwnerKind.ORPHANED, run_id, self._ended_at(run_id))
 
     def _may_own(self, request: RecordedRequest, job: Job, hevo_ms: int | None) -> bool:
-        if self._newness_for(request, job, hevo_ms) in {None, Newness.OLD, Newness.LATE}:
+        newness = self._newness_for(request, job, hevo_ms)
+        if newness is None or newness is Newness.LATE or newness.is_outside:
             return False
         return fit_by_type(_as_sync_request(request), job) is not Fit.NO
 

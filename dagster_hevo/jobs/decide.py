@@ -14,7 +14,12 @@ from dataclasses import replace
 
 from dagster_hevo.jobs.failures import outage_error, timeout_error, with_remark
 from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding, end_stop_finding
-from dagster_hevo.jobs.following import after_outcome_read, after_poll, stop_following
+from dagster_hevo.jobs.following import (
+    after_outcome_read,
+    after_poll,
+    finish_unproven,
+    stop_following,
+)
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.starting import (
     after_block_read,
@@ -33,9 +38,12 @@ from dagster_hevo.jobs.steps import (
     CancelAnswered,
     Finish,
     Interrupted,
+    ObjectsRead,
     Observation,
     Read,
+    ReadActiveObjects,
     ReadFailed,
+    ReadObjects,
     TriggerAnswered,
     TurnAnswered,
     Wait,
@@ -57,7 +65,7 @@ def next_step(state: State, observation: Observation) -> Next:
     """
     state = state.but(lines=())
     if isinstance(observation, Interrupted):
-        return _stop(state, observation.now, Finish(was_interrupted=True))
+        return _stop(state, observation, Finish(was_interrupted=True))
     if isinstance(observation, CancelAnswered):
         return _after_cancel(state, observation)
     if isinstance(observation, ReadFailed):
@@ -104,8 +112,12 @@ def _after_answer(state: State, observation: Observation) -> State:
 
 def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     """A failed read is not a failed job: it is repeated, within the bound for outages."""
-    read = state.reading
-    now = failed.now
+    read, now = state.reading, failed.now
+    if state.phase is Phase.FINDING and isinstance(read, ReadObjects):
+        # What one candidate lists is not needed to find ours: it is read again later.
+        return after_find_read(state, _without_objects(failed, read.job_id))
+    if isinstance(read, ReadActiveObjects):
+        return finish_unproven(state)
     if state.ending is not None and now >= state.stop_by:
         return end_stop_finding(state, state.ending)
     if read is None or not failed.is_transient or not state.has_answered:
@@ -124,6 +136,10 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
         )
     pause = 1.0 if state.ending is not None else state.settings.poll_interval
     return state, Wait(pause, read)
+
+
+def _without_objects(failed: ReadFailed, job_id: str) -> ObjectsRead:
+    return ObjectsRead(job_id, (), now=failed.now, hevo_ms=failed.hevo_ms, watchers=failed.watchers)
 
 
 # The end of patience
@@ -147,7 +163,7 @@ def _bounded(state: State, action: Action, observation: Observation) -> Next:
         }.get(state.phase, "waiting to trigger")
         job = state.job if state.owns_a_job else None
         ending = Finish(error=timeout_error(state.request, doing, job))
-        return _stop(state, observation.now, ending)
+        return _stop(state, observation, ending)
     if isinstance(action, Wait):
         action = Wait(min(action.seconds, max(left, 0.0)), action.then)
     return state, action
@@ -158,14 +174,14 @@ def _as_read(action: object) -> Read:
     return action
 
 
-def _stop(state: State, now: float, ending: Finish) -> Next:
+def _stop(state: State, seen: Observation, ending: Finish) -> Next:
     """Nobody waits for the job any more: cancel it, where it is certain that it is ours."""
     if state.ending is not None:
         return state.but(phase=Phase.ENDED), state.ending
     if state.phase is Phase.RUNNING:
         return stop_following(state, ending)
     if state.phase in {Phase.FINDING, Phase.TRIGGERING} and state.may_have_started_a_job:
-        return begin_stop_finding(state, now, ending)
+        return begin_stop_finding(state, seen.now, ending, seen.hevo_ms)
     return state.but(phase=Phase.ENDED), ending
 
 

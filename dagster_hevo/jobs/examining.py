@@ -39,8 +39,7 @@ def may_be_ours(state: State, jobs: Iterable[Job], hevo_ms: int | None) -> tuple
     """The jobs of a list that may have come of the trigger, by their times alone."""
     if state.baseline is None:
         return ()
-    outside = {Newness.OLD, Newness.LATE}
-    return tuple(job for job in jobs if _newness(state, job, hevo_ms) not in outside)
+    return tuple(job for job in jobs if not _newness(state, job, hevo_ms).is_outside)
 
 
 def _newness(state: State, job: Job, hevo_ms: int | None) -> Newness:
@@ -50,14 +49,21 @@ def _newness(state: State, job: Job, hevo_ms: int | None) -> Newness:
     if sighting.late_lists >= LATE_LISTS:
         return Newness.LATE  # It was not there for longer than ours can be missing.
     newness = newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=hevo_ms)
-    if newness is not Newness.OLD or sighting.lists_without == 0:
+    if newness is not Newness.OLD:
         return newness
     # The clock that writes the Date header may be wrong. What is older than a job of the baseline,
     # or was listed before the trigger, is old by the clock of the jobs alone.
+    # So is the clock of the machine that made that job.
     made, newest = made_at(job, hevo_ms), state.baseline.not_before_ms
-    is_old = made is None or (newest is not None and made <= newest)
-    is_known = job.job_id in state.baseline.job_ids | state.listed_before
-    return Newness.OLD if is_old or is_known else Newness.DISPUTED
+    is_old = made is None or (newest is not None and made <= newest - CLOCK_TOLERANCE_MS)
+    is_old = is_old or _was_listed_before(state, job)
+    return Newness.OLD if is_old else Newness.DISPUTED
+
+
+def _was_listed_before(state: State, job: Job) -> bool:
+    """Whether a job was listed before the trigger, as far as this attempt knows."""
+    assert state.baseline is not None
+    return job.job_id in state.baseline.job_ids or job.job_id in state.listed_before
 
 
 def with_list(state: State, seen: JobsRead) -> State:
@@ -171,6 +177,8 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         may_be_anothers=is_after_restart or job.job_id in state.contested,
         answer_is_unclear=state.answer is Answer.UNCLEAR,
         waited=has_waited(state, seen.now),
+        was_unended_before=job.job_id in state.unended_before,
+        was_listed_before=newness is Newness.OLD or _was_listed_before(state, job),
         waited_long=seen.now >= state.triggered_at + state.settings.job_discovery_timeout,
     )
 

@@ -123,8 +123,11 @@ def begin_finding(
     return state, Wait(min(first, timeout), ReadJobs())
 
 
-def begin_stop_finding(state: State, now: float, ending: Finish) -> Next:
+def begin_stop_finding(state: State, now: float, ending: Finish, hevo_ms: int | None) -> Next:
     """The run ends before its job was found: look for it briefly, to cancel it."""
+    if state.phase is Phase.TRIGGERING:
+        # Its answer will not be known.
+        state, _ = begin_finding(state.but(answer=Answer.LOST), now, triggered_ms=hevo_ms, now=now)
     is_wanted = state.settings.cancel_on_termination
     if not is_wanted or (state.blocker is not None and not state.blocker.is_terminal):
         if is_wanted:
@@ -181,16 +184,18 @@ def _conclude(state: State, seen: Observation) -> Next:
     found = [evidence_of(state, job, seen) for job in state.listed]
     match = best_match(found, state.triggered_ms)
     if match is not None:
-        rest = [item for item in found if not item.is_foreign and item is not match]
+        rest = [item for item in found if not (item.is_foreign or item.is_late or item is match)]
         return _claim(state, match, is_alone=not rest)
     if state.ending is not None:
         if seen.now >= state.stop_by:
             return end_stop_finding(state, state.ending)
         return state, Wait(STOP_WAIT, ReadJobs())
-    candidates = [item for item in found if not item.is_foreign]
+    late = [item.job for item in found if item.is_late]
+    candidates = [item for item in found if not item.is_foreign and not item.is_late]
     foreign = [item.job for item in found if item.is_foreign]
-    running = running_job(foreign, also_unknown=True)
-    state = _with_blocker(state, foreign, seen)
+    others = [item.job for item in found if item.may_have_run_at_trigger]
+    running = running_job(foreign) or running_job(others, also_unknown=True)
+    state = _with_blocker(state, others, seen)
     is_over = seen.now >= state.find_until
     if not state.is_pipeline_checked and has_waited(state, seen.now):
         return state, ReadPipeline()
@@ -207,7 +212,8 @@ def _conclude(state: State, seen: Observation) -> Next:
     would_trigger_again = state.blocker is not None or state.answer is not Answer.ACCEPTED
     if would_trigger_again and not candidates and state.late_lists < LEAST_READS:
         return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
-    return _give_up(state, [item.job for item in candidates])
+    doubted = [item.job for item in candidates] + (late if would_trigger_again else [])
+    return _give_up(state, doubted)
 
 
 def _claim(state: State, match: Evidence, *, is_alone: bool) -> Next:
@@ -247,8 +253,6 @@ def _ran_at_trigger(state: State, job: Job, seen: Observation) -> bool:
         return False
     if not job.is_terminal:
         return True
-    if job.job_id in state.baseline.job_ids:
-        return False  # We trigger only where no job of the baseline runs.
     begins = state.baseline.begins_ms
     if begins is None or job.updated_ts is None:
         return made is None or begins is None or made >= begins - CLOCK_TOLERANCE_MS

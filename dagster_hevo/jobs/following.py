@@ -19,7 +19,6 @@ from dagster_hevo.jobs.polling import (
     progress_line,
     seen_again,
 )
-from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
@@ -156,6 +155,11 @@ def after_outcome_read(state: State, seen: Observation) -> Next:
     return state, Wait(pause, ReadJob(job.job_id))
 
 
+def finish_unproven(state: State) -> Next:
+    """The pipeline's objects could not be read: the counts prove nothing."""
+    return _finish(state.but(active_now=frozenset()))
+
+
 def _finish(state: State) -> Next:
     outcome = _outcome(state)
     is_counted = any(
@@ -170,12 +174,12 @@ def _finish(state: State) -> Next:
 def _outcome(state: State) -> JobOutcome:
     request, job = state.request, state.job
     assert job is not None
-    # Which objects a job of this kind can include: all active ones, or just those triggered.
+    # Which objects the job can include: any active one, as long as these are those of the trigger.
+    # An earlier run may have known others.
     sent = state.triggered_request
-    is_whole = sent.is_whole or sent.action is SyncAction.SYNC_NOW
-    possible = sent.active_ids if is_whole else sent.required_ids | sent.companion_ids
+    possible = sent.active_ids
     has_changed = state.active_now is not None and state.active_now != sent.active_ids
-    if state.is_adopted or state.is_wider or has_changed:
+    if state.is_adopted or state.is_wider or state.is_resumed or has_changed:
         possible = frozenset[str]()
     outcome = outcome_of_job(
         request.pipeline_id,

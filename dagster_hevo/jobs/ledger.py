@@ -29,7 +29,7 @@ from dagster_hevo.jobs.ledger_store import (
     records_list,
     resuming_list,
 )
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.matching import LONGEST_DELAY, Baseline
 from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import (
     Answer,
@@ -42,10 +42,6 @@ from dagster_hevo.jobs.records import (
     requests_in,
 )
 from dagster_hevo.jobs.request import SyncRequest
-
-# Seconds after which no job of a request can be new any more, even where its trigger waited for the
-# request budget and its job for a restarting pipeline.
-LONGEST_PAST = 3600.0
 
 
 def _new_id() -> str:
@@ -277,7 +273,7 @@ class Ledger:
             age = _age(other, hevo_ms)
             if age is None:
                 return True  # Whoever has waited for it in vain takes it out.
-            if age <= LONGEST_PAST:
+            if age <= LONGEST_DELAY:
                 return age <= may_appear_within
         ledger.remove_starting(pointer.request_id)
         return False

@@ -16,12 +16,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from dagster_hevo.api.enums import JobType
+from dagster_hevo.api.enums import JobType, ResyncMode
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.request import SyncAction, SyncRequest
 
 CLOCK_TOLERANCE_MS = 60_000
 """How far a gateway's clock, which writes the Date header, may be from the clock of job times."""
+
+LONGEST_DELAY = 3600.0
+"""Seconds after which no job of a trigger can be new any more, even where the trigger waited for
+the request budget and its job for a restarting pipeline."""
 
 READS_WITHOUT_UNTIMED = 3
 """How many reads of the list lack a job that is new, where Hevo does not say when it was made."""
@@ -73,7 +77,7 @@ class Baseline:
         newest = max(times, default=None)
         oldest_kept = hevo_ms - 2 * CLOCK_TOLERANCE_MS
         if newest is not None:
-            oldest_kept = min(oldest_kept, newest)
+            oldest_kept = min(oldest_kept, newest - CLOCK_TOLERANCE_MS)
         ids = frozenset(
             job_id for job_id, moment in made.items() if moment is None or moment >= oldest_kept
         )
@@ -100,17 +104,24 @@ def made_at(job: Job, hevo_ms: int | None) -> int | None:
 class Newness(Enum):
     """Whether a job was made after the baseline.
 
-    ``OLD`` and ``LATE``: before, or too long after the trigger. ``AFTER``: after, by Hevo's clock.
+    ``OLD``: before. ``LATE``: longer after the trigger than Hevo takes, as far as known.
+    ``TOO_LATE``: longer after it than Hevo can take. ``AFTER``: after, by Hevo's clock.
     ``NEAR``: within the tolerance between two clocks. ``UNTIMED``: Hevo does not say when.
     ``DISPUTED``: before by Hevo's clock, and yet listed only after the trigger.
     """
 
     OLD = "old"
     LATE = "late"
+    TOO_LATE = "too late"
     AFTER = "after"
     NEAR = "near"
     UNTIMED = "untimed"
     DISPUTED = "disputed"
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is certain, by Hevo's clock, that no trigger of ours made the job."""
+        return self in {Newness.OLD, Newness.TOO_LATE}
 
 
 def newness_of(
@@ -137,7 +148,8 @@ def newness_of(
     if made < baseline.hevo_ms - CLOCK_TOLERANCE_MS:
         return Newness.OLD
     if until_ms is not None and made > until_ms + CLOCK_TOLERANCE_MS:
-        return Newness.LATE
+        is_doubtful = made <= until_ms + round(LONGEST_DELAY * 1000)
+        return Newness.LATE if is_doubtful else Newness.TOO_LATE
     return Newness.AFTER if made >= baseline.hevo_ms - DATE_PRECISION_MS else Newness.NEAR
 
 
@@ -158,7 +170,7 @@ class Rival:
         triggered = self.triggered_ms
         until_ms = None if triggered is None else triggered + round(timeout * 1000)
         newness = newness_of(job, self.baseline, until_ms=until_ms, now_ms=now_ms)
-        return newness not in {Newness.OLD, Newness.LATE}
+        return not newness.is_outside and newness is not Newness.LATE
 
 
 def contested_jobs(
@@ -219,7 +231,7 @@ class Fit(Enum):
 def fit_by_type(request: SyncRequest, job: Job) -> Fit:
     """What the type alone says; ``OPEN`` where the objects have to be read."""
     kind = job.type
-    if kind is None or not kind.is_known:
+    if kind is None or not kind.is_known or is_of_other_mode(request, job):
         return Fit.OPEN
     if request.action is SyncAction.SYNC_NOW:
         if kind is JobType.INCREMENTAL:
@@ -230,6 +242,23 @@ def fit_by_type(request: SyncRequest, job: Job) -> Fit:
     if request.is_whole and kind.is_resync:
         return Fit.EXACT
     return Fit.OPEN
+
+
+_MODES = {
+    JobType.RESYNC_WITH_DROP_AND_LOAD: ResyncMode.DROP_AND_LOAD,
+    JobType.RESYNC_WITH_EVOLVE: ResyncMode.EVOLVE_AND_MERGE,
+}
+
+
+def is_of_other_mode(request: SyncRequest, job: Job) -> bool:
+    """Whether a resync's type names another mode than the one requested.
+
+    Such a job is not proven to be the result, and not proven to be foreign: which type Hevo gives
+    to which mode is not documented.
+    """
+    mode = None if job.type is None else _MODES.get(job.type)
+    is_resync = request.action is SyncAction.RESYNC
+    return is_resync and mode is not None and mode is not request.resync_mode
 
 
 def fit_by_objects(
@@ -254,6 +283,8 @@ def fit_by_objects(
     """
     if request.action is SyncAction.SYNC_NOW and job.type is JobType.HISTORICAL:
         # Others resync objects; whether Hevo's own sync makes such a job too is not known.
+        return Fit.OPEN
+    if request.is_whole and is_of_other_mode(request, job):
         return Fit.OPEN
     coverage = coverage_of(request, object_ids)
     if coverage.is_covering:
@@ -288,6 +319,8 @@ class Evidence:
             another one long after may not know.
         waited: Whether so much time has passed since the trigger that our job is listed, as a rule.
         waited_long: Whether all the time has passed that it may take to be listed.
+        was_listed_before: Whether it was listed before the trigger.
+        was_unended_before: Whether it had not ended then, as far as its status told.
     """
 
     job: Job
@@ -302,12 +335,33 @@ class Evidence:
     waited: bool = False
     waited_long: bool = False
     is_timely: bool = True
+    was_listed_before: bool = False
+    was_unended_before: bool = False
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is certainly not the result of this request."""
-        is_outside = self.newness in {Newness.OLD, Newness.LATE}
-        return is_outside or self.is_claimed or self.fit is Fit.NO
+        """Whether it is certainly not the result of this request.
+
+        A job that came too late is not ours for certain: how late ours can come is a guess.
+        """
+        return self.newness.is_outside or self.is_claimed or self.fit is Fit.NO
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it came too late to be claimed, and may be ours all the same."""
+        return not self.is_foreign and self.newness is Newness.LATE
+
+    @property
+    def may_have_run_at_trigger(self) -> bool:
+        """Whether it can be the foreign job because of which Hevo ignored the trigger.
+
+        A job that was listed before the trigger ran if its status was not known then and is now:
+        nothing is triggered while a job is known to run. Any other one must be foreign by its kind,
+        its objects or its owner: its time alone does not prove it.
+        """
+        if self.was_listed_before:
+            return self.was_unended_before and self.job.status.is_known
+        return self.is_claimed or self.fit is Fit.NO
 
     @property
     def is_ours(self) -> bool:
@@ -320,7 +374,9 @@ class Evidence:
     def _is_new(self) -> bool:
         if self.newness is Newness.AFTER:
             return True
-        if self.newness is Newness.DISPUTED or self.answer_is_unclear or not self.is_timely:
+        if self.newness in {Newness.LATE, Newness.DISPUTED}:
+            return False
+        if self.answer_is_unclear or not self.is_timely:
             return False
         # An older job may be listed late, and any job left out of one read. So our job is given the
         # time to be listed too.

@@ -154,15 +154,18 @@ def list_agrees(job: Job, listed: Collection[JobObject]) -> bool:
 
     Hevo may list objects, and what became of them, some time after the job's end.
     """
-    if any(item.status in _UNFINISHED - {JobObjectStatus.CANCELLED} for item in listed):
-        return not job.status.completion.has_loaded
+    has_unfinished = any(
+        item.status in _UNFINISHED - {JobObjectStatus.CANCELLED} for item in listed
+    )
+    if has_unfinished and job.status.completion.has_loaded:
+        return False
     if not job.objects_total:
         return bool(listed)
     if len(listed) < job.objects_total:
         return False
     counted = Counter(_kind(item.status) for item in listed)
     if counted["unknown"]:
-        return True
+        return not has_unfinished or counted["completed"] >= job.objects_success
     agrees = counted["skipped"] >= job.objects_skipped and counted["failed"] >= job.objects_failed
     return agrees and counted["completed"] >= job.objects_success
 

@@ -15,8 +15,8 @@ from dagster_hevo.jobs.decide import next_step
 from dagster_hevo.jobs.examining import may_be_ours
 from dagster_hevo.jobs.finding import CERTAIN_TIMEOUTS
 from dagster_hevo.jobs.hevo_api import HevoApi, meaning_of, send_trigger
-from dagster_hevo.jobs.ledger import LONGEST_PAST, Ledger
-from dagster_hevo.jobs.matching import contested_jobs
+from dagster_hevo.jobs.ledger import Ledger
+from dagster_hevo.jobs.matching import LONGEST_DELAY, contested_jobs
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.polling import begin_polling
@@ -340,7 +340,7 @@ class JobRunner:
             "",
             self.request,
             hevo_ms=self.hevo.hevo_now_ms(),
-            may_appear_within=LONGEST_PAST,
+            may_appear_within=LONGEST_DELAY,
             given_up={self._state.request_id},
         )
         return other is not None

@@ -112,6 +112,7 @@ class State:
         earlier_request: What an earlier attempt triggered, which may be more than is wanted now.
         first_list: The jobs of a first read before the trigger, where one read is not enough.
         listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
+        unended_before: Those of them that had not ended, as far as their status told.
         baseline: The jobs before the trigger.
         waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.
@@ -187,6 +188,7 @@ class State:
     earlier_request: SyncRequest | None = None
     first_list: tuple[Job, ...] | None = None
     listed_before: frozenset[str] = frozenset()
+    unended_before: frozenset[str] = frozenset()
     baseline: Baseline | None = None
     waiting_for: str | None = None
     waiting_since: float = 0.0

@@ -309,7 +309,7 @@ def test_a_foreign_job_since_a_death_before_the_trigger_is_not_taken(make_world,
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
-@pytest.mark.parametrize("hours", [1, 26])
+@pytest.mark.parametrize("hours", [2, 26])
 def test_a_job_made_long_after_an_open_baseline_is_not_adopted(make_world, hours):
     world = make_world()
     die_before_the_trigger(world)

@@ -226,7 +226,7 @@ def test_a_job_that_is_being_cancelled_is_not_adopted_but_waited_for(make_world)
 
 
 @pytest.mark.parametrize(
-    ("on_conflict", "seconds", "reads"), [(500, 40, 2), ("ignore", 40, 14), ("ignore", 10, 2)]
+    ("on_conflict", "seconds", "reads"), [(500, 40, 2), ("ignore", 40, 6), ("ignore", 10, 2)]
 )
 def test_a_running_job_with_an_unknown_status_is_waited_for(
     make_world, on_conflict, seconds, reads

@@ -16,7 +16,9 @@ forgiven:
 - ``case: twin cancelled``: the request was terminated, and its twin cancelled: by Hevo's clock it
   was made after our baseline.
 - ``case: loaded twice, after a twin``: the twin did not load, so that a retry started over, and our
-  own job loaded all the same.
+  own job loaded all the same; or our own job was another request's twin.
+- ``case: twin by a clock that is far off``: the Date header and the jobs' times differ by more than
+  a minute, so that Hevo's own answers put somebody else's job into the time of our trigger.
 - ``case: loaded twice, the first job vanished``: Hevo knows nothing any more of the first job.
 """
 
@@ -38,13 +40,16 @@ from simulation.server import PIPELINE
 if TYPE_CHECKING:
     from simulation.play import Game
 
+_OTHER_MODE = {True: "RESYNC_WITH_EVOLVE", False: "RESYNC_WITH_DROP_AND_LOAD"}
 TOLERANCE = 62.0
 PRECISION = 4.0
+CLOCK_TOLERANCE = 60.0
 SHOWN_SOON = 30.0
 MISLEADING_LISTS = (
     "objects: leaves one out of one read",
     "objects: statuses without meaning",
     "objects: equal names in two schemas",
+    "objects: words that nobody knows",
 )
 
 
@@ -92,6 +97,7 @@ class _Checker:
         self._requests = self._read_requests()
         self._twins: set[str] = set()
         self._misled: set[str] = set()
+        self._taken: set[str] = set()
 
     def _violated(self, text: str) -> None:
         self.verdict.violations.append(text)
@@ -153,7 +159,7 @@ class _Checker:
         if job.vanishes_at < inf:
             self.verdict.cases["case: loaded twice, the first job vanished"] += 1
             return True
-        if trigger.request_id in self._misled:
+        if trigger.request_id in self._misled or job.job_id in self._taken:
             self.verdict.cases["case: loaded twice, after a twin"] += 1
             return True
         return False
@@ -262,6 +268,7 @@ class _Checker:
                     if any(self._seems_certain(job, trigger) for trigger in triggers):
                         self._twins.add(job.job_id)
                     self._misled.add(owner)
+                    self._taken.add(job.job_id)
                     self.verdict.cases[case] += 1
 
     def _unsent(self, request: RecordedRequest) -> Trigger | None:
@@ -288,15 +295,24 @@ class _Checker:
                 <= trigger.sent_at + self._after()
             )
             wanted = trigger.object_ids or self._game.objects.active
-            covers = job.parts.keys() >= wanted or job.type in {"RESYNC", "RESYNC_WITH_EVOLVE"}
+            covers = job.parts.keys() >= wanted or "RESYNC" in (job.type or "")
+            if trigger.kind == "pipeline" and job.type == _OTHER_MODE[trigger.drops]:
+                covers = False
             if trigger.kind == "sync":
-                covers = job.type not in {"HISTORICAL", "RESYNC", "RESYNC_WITH_EVOLVE"}
+                covers = job.type != "HISTORICAL" and "RESYNC" not in (job.type or "")
             is_left_over = job.trigger is not None and job.trigger.request_id in self._misled
             if is_left_over and is_near and covers:
                 return "case: the own job of a request with a twin"
+            if self._is_clock_far_off and covers:
+                return "case: twin by a clock that is far off"
             if job.trigger is None and is_near and covers:
                 return "case: twin beside ours" if trigger.had_effect else "case: twin"
         return None
+
+    @property
+    def _is_clock_far_off(self) -> bool:
+        """Whether Hevo's Date header and its jobs' times differ by more than the tolerance."""
+        return self._game.skew is not None and abs(self._game.skew) >= CLOCK_TOLERANCE
 
     def _seems_certain(self, job: ModelJob, trigger: Trigger) -> bool:
         """Whether somebody else's job seems to come after our baseline, by the clocks alone."""

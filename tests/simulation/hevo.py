@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING
 
-from dagster_hevo.api.enums import JobStatus, ObjectStatus
+from dagster_hevo.api.enums import JobStatus, ObjectStatus, ResyncMode
 from dagster_hevo.api.errors import (
     HevoConnectionError,
     HevoNotFoundError,
@@ -20,9 +19,6 @@ from simulation.model import ModelJob, Trigger
 from simulation.objects import ObjectWorld
 from simulation.server import PATH, HevoServer
 from simulation.world import EPOCH_MS, Process, World
-
-if TYPE_CHECKING:
-    from dagster_hevo.api.enums import ResyncMode
 
 
 @dataclass
@@ -120,7 +116,7 @@ class HevoView:
         self._send("sync", None)
 
     def resync_pipeline(self, pipeline_id: int, resync_mode: ResyncMode, /) -> None:
-        self._send("pipeline", None)
+        self._send("pipeline", None, drops=resync_mode is ResyncMode.DROP_AND_LOAD)
 
     def resync_objects(
         self, pipeline_id: int, object_ids: list[str], drop_and_load: bool, /
@@ -183,7 +179,7 @@ class HevoView:
         now = self.world.now
         self.memory.date = (EPOCH_MS + int(now + self.skew) * 1000, now)
 
-    def _send(self, kind: str, object_ids: frozenset[str] | None) -> None:
+    def _send(self, kind: str, object_ids: frozenset[str] | None, *, drops: bool = False) -> None:
         self.memory.requests += 1
         assert self._new_trigger is not None
         self._pass(self.world.rng.random() * 0.4 + 0.05)
@@ -193,7 +189,7 @@ class HevoView:
             self.world.count("trigger: not sent")
             raise HevoConnectionError("POST", PATH, "connection refused", was_sent=False)
         try:
-            self.server.trigger(self._new_trigger(kind, object_ids))
+            self.server.trigger(replace(self._new_trigger(kind, object_ids), drops=drops))
         except HevoConnectionError:
             self._pass(20.0)
             raise

@@ -28,6 +28,7 @@ class Trigger:
         kind: ``sync``, ``objects`` or ``pipeline``.
         baseline_at: When its process read its baseline, in the world's time.
         sent_at: When it arrived.
+        drops: Whether the pipeline's tables are dropped first.
         had_effect: Whether a job came, or comes, of it.
         said: What was answered.
     """
@@ -40,6 +41,7 @@ class Trigger:
     kind: str
     baseline_at: float
     sent_at: float
+    drops: bool = False
     had_effect: bool = False
     said: str = ""
 

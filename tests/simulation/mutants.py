@@ -130,7 +130,7 @@ def _weak_evidence_cancels() -> list[Patch]:
 
 
 def _silence_is_success() -> list[Patch]:
-    def result(*_: Any) -> tuple[ObjectResult, str]:
+    def result(*_: Any, **__: Any) -> tuple[ObjectResult, str]:
         return ObjectResult.LOADED_BY_COUNT, "undone"
 
     return [(outcome, "_result_of_unlisted", result)]
@@ -153,8 +153,8 @@ def _failed_objects_are_loaded() -> list[Patch]:
 def _skipped_is_loaded() -> list[Patch]:
     real = outcome._result_of_listed
 
-    def result(*args: Any) -> tuple[ObjectResult, str | None]:
-        found, remark = real(*args)
+    def result(*args: Any, **kwargs: Any) -> tuple[ObjectResult, str | None]:
+        found, remark = real(*args, **kwargs)
         return (ObjectResult.LOADED if found is ObjectResult.SKIPPED else found), remark
 
     return [(outcome, "_result_of_listed", result)]

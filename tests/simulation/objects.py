@@ -57,7 +57,8 @@ class ObjectWorld:
             if object_id != NEWCOMER or is_known
         )
         self._style = {name: traits.has(f"objects: {name}") for name in ("no ids", "other ids")} | {
-            "qualified": traits.has("objects: qualified names")
+            "qualified": traits.has("objects: qualified names"),
+            "unknown words": traits.has("objects: words that nobody knows"),
         }
 
     def change(self) -> None:
@@ -91,7 +92,10 @@ class ObjectWorld:
             which = "no ids" if self._style["no ids"] else "other ids"
             self._world.count(f"objects: {which}")
             values["object_id"] = None if which == "no ids" else f"task-{object_id}"
-            if self._style["qualified"]:
+            if self._style["unknown words"]:
+                self._world.count("objects: words that nobody knows")
+                values["object_name"] = f"PREFIX_{name.upper()}"
+            elif self._style["qualified"]:
                 self._world.count("objects: qualified names")
                 values["source_namespace"] = Namespace(k0=name, k1=schema)
             else:

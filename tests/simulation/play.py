@@ -156,7 +156,8 @@ class Game:
         if name == "others: own schedule":
             self.server.someone_else_begins(name, "INCREMENTAL", self.objects.active)
         elif name == "others: the whole pipeline":
-            self.server.someone_else_begins(name, "RESYNC", self.objects.active)
+            kind = rng.choice(("RESYNC", "RESYNC", "RESYNC_WITH_DROP_AND_LOAD"))
+            self.server.someone_else_begins(name, kind, self.objects.active)
         else:
             requests = [script.request for script in self.scripts.values()]
             request = rng.choice(requests) if requests else None

@@ -192,11 +192,13 @@ class HevoServer:
         rng = self.world.rng
         delay = rng.uniform(0.0, 2.0)
         if trigger.kind != "sync" and self._is("trigger: restarts afterwards", 0.5):
-            self.restarting_until = self.world.now + rng.uniform(5, 50)
+            longest = 300 if self._is("trigger: restarts for minutes", 0.5) else 50
+            self.restarting_until = self.world.now + rng.uniform(5, longest)
             delay = self.restarting_until - self.world.now
         kind = {"sync": "INCREMENTAL", "objects": "HISTORICAL"}.get(trigger.kind)
         if kind is None:
-            kind = rng.choice(("RESYNC", "RESYNC_WITH_EVOLVE", "RESYNC"))
+            other = "RESYNC_WITH_DROP_AND_LOAD" if trigger.drops else "RESYNC_WITH_EVOLVE"
+            kind = rng.choice(("RESYNC", other, "RESYNC"))
         trigger.had_effect = True
         self.begin_job(kind, "trigger", trigger.object_ids, trigger, delay)
 

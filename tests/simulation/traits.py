@@ -32,6 +32,7 @@ HEVO_TRAITS = {
     "objects: no ids": 0.2,
     "objects: other ids": 0.15,
     "objects: qualified names": 0.3,
+    "objects: words that nobody knows": 0.1,
     "objects: equal names in two schemas": 0.3,
     "objects: children beside those requested": 0.2,
     "objects: one more beside those requested": 0.15,
@@ -63,6 +64,7 @@ HEVO_TRAITS = {
     "trigger: not sent": 0.08,
     "trigger: 429": 0.06,
     "trigger: restarts afterwards": 0.12,
+    "trigger: restarts for minutes": 0.06,
     # Others
     "others: own schedule": 0.4,
     "others: the same objects": 0.25,
