@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         HevoPipelineBusyError,
         HevoPipelineStateError,
         HevoRateLimitError,
+        HevoRequestTakenOverError,
         HevoResponseError,
         HevoServerError,
     )
@@ -94,6 +95,7 @@ _HOMES = {
         "HevoPipelineBusyError",
         "HevoPipelineStateError",
         "HevoRateLimitError",
+        "HevoRequestTakenOverError",
         "HevoResponseError",
         "HevoServerError",
     ),
@@ -152,6 +154,7 @@ __all__ = [
     "HevoPipelineConfig",
     "HevoPipelineStateError",
     "HevoRateLimitError",
+    "HevoRequestTakenOverError",
     "HevoResource",
     "HevoResponseError",
     "HevoResyncOpConfig",

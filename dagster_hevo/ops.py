@@ -14,15 +14,18 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from dagster_hevo.api.client import HevoClient
 from dagster_hevo.api.enums import PipelineStatus, ResyncMode
 from dagster_hevo.api.errors import HevoError, HevoPipelineStateError
 from dagster_hevo.api.models import Job, Pipeline, PipelineObject
+from dagster_hevo.dagster_private import step_key_of
 from dagster_hevo.execution.events import (
     failure_of_error,
     failure_of_outcome,
     job_metadata,
     summary,
 )
+from dagster_hevo.execution.run_ledger import InstanceStore
 from dagster_hevo.execution.step import runner_in_step
 from dagster_hevo.jobs.job_list import read_jobs, running_job
 from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
@@ -186,10 +189,7 @@ def hevo_cancel_job_op(
     """
     client, pipeline_id = hevo.get_client(), config.pipeline_id
     with failures_named(pipeline_id):
-        if config.job_id is None:
-            job = running_job(read_jobs(client, pipeline_id).jobs, also_unknown=True)
-        else:
-            job = client.get_job(pipeline_id, config.job_id)
+        job = _job_to_cancel(context, client, config)
         if job is None:
             context.log.info(f"No job of pipeline {pipeline_id} is running: nothing to cancel.")
             return {"pipeline_id": pipeline_id, "job_id": None, "job_status": None}
@@ -199,6 +199,24 @@ def hevo_cancel_job_op(
             job = _end_of(context, hevo, pipeline_id, job) if config.wait_for_completion else job
     context.add_output_metadata(job_metadata(pipeline_id, job))
     return job_result(pipeline_id, job)
+
+
+def _job_to_cancel(
+    context: dg.OpExecutionContext, client: HevoClient, config: HevoCancelJobConfig
+) -> Job | None:
+    """The job, by its id; else the running one. A retry takes the one that it took before."""
+    pipeline_id = config.pipeline_id
+    if config.job_id is not None:
+        return client.get_job(pipeline_id, config.job_id)
+    store = InstanceStore(context.instance)
+    root = context.run.root_run_id or context.run.run_id
+    name = f"cancelled/{root}/{step_key_of(context)}"
+    for job_id in store.read(name):
+        return client.get_job(pipeline_id, job_id)
+    job = running_job(read_jobs(client, pipeline_id).jobs, also_unknown=True)
+    if job is not None:
+        store.append(name, [job.job_id])
+    return job
 
 
 def job_result(pipeline_id: int, job: Job) -> JobResult:

@@ -170,7 +170,7 @@ class HevoJobError(HevoError):
 
 
 class HevoPipelineBusyError(HevoError):
-    """Somebody else's job is running, and the run was told to fail then."""
+    """A foreign job is running, and the run was told to fail then."""
 
     can_retry = True
 
@@ -210,3 +210,9 @@ class HevoOutageError(HevoError):
     """Hevo's API gave no usable answer for so long that waiting on makes no sense."""
 
     can_retry = True
+
+
+class HevoRequestTakenOverError(HevoError):
+    """Another run carries this request on: Dagster said that this one was gone."""
+
+    can_retry = False

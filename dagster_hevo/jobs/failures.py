@@ -12,6 +12,7 @@ from dagster_hevo.api.errors import (
     HevoOutageError,
     HevoPipelineBusyError,
     HevoPipelineStateError,
+    HevoRequestTakenOverError,
 )
 from dagster_hevo.api.models import Job, Pipeline
 from dagster_hevo.jobs.request import SyncRequest
@@ -160,4 +161,13 @@ def outage_error(what: str, seconds: float, last: HevoError) -> HevoOutageError:
         f"Hevo's API has given no usable answer for {as_text(seconds)} while reading {what}. If "
         "a job was triggered, it goes on in Hevo. What to do: when the API is back, retry or "
         f"re-execute this run from failure; it resumes that job. Last: {last}"
+    )
+
+
+def taken_over_error(request: SyncRequest) -> HevoRequestTakenOverError:
+    """The error for a run that lives on after another one has taken its request over."""
+    return HevoRequestTakenOverError(
+        f"Another run carries this request on ({request}), because Dagster took this one for gone. "
+        "This run records nothing and cancels nothing. What to do: nothing; look at the run that "
+        "re-executes this one."
     )

@@ -48,6 +48,9 @@ def _new_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
+_PROCESS_ID = _new_id()
+
+
 class Ledger:
     """What one attempt of a step reads and writes about its requests.
 
@@ -60,6 +63,7 @@ class Ledger:
         step_key: The step, the same in a run that re-executes this one.
         attempt: Which attempt of the step in this run, from 0.
         new_id: Makes ids that no other process makes.
+        process_id: What names this process. Dagster may carry a run on in another one.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Ledger:
         step_key: str = "",
         attempt: int = 0,
         new_id: Callable[[], str] = _new_id,
+        process_id: str = _PROCESS_ID,
     ) -> None:
         self._store = store
         self._base_url = base_url
@@ -80,6 +85,7 @@ class Ledger:
         self._step_key = step_key
         self._attempt = attempt
         self._new_id = new_id
+        self._process_id = process_id
         self._list = records_list(self._root_run_id, step_key)
 
     def resume(self, request: SyncRequest) -> RecordedRequest | None:
@@ -128,9 +134,9 @@ class Ledger:
             return earlier.job_id is not None and self._has_succeeded(earlier)
         if earlier.settlement is not Settlement.RECORDED:
             return True
-        if earlier.run_id == self._run_id:
-            # What this very attempt has settled is done; an earlier attempt failed afterwards.
-            return earlier.attempt >= self._attempt
+        if self._is_mine(earlier) and earlier.settled_by == self._process_id:
+            return True
+        # An earlier attempt failed after it had settled its request, or its process died.
         return self._has_succeeded(earlier)
 
     def _has_succeeded(self, earlier: RecordedRequest) -> bool:
@@ -141,6 +147,11 @@ class Ledger:
 
     def _is_mine(self, earlier: RecordedRequest) -> bool:
         return earlier.run_id == self._run_id and earlier.attempt == self._attempt
+
+    def is_held(self, request_id: str) -> bool:
+        """Whether no other run or attempt has taken a request over since this one began."""
+        found = [item for item in self._requests() if item.request_id == request_id]
+        return not found or self._is_mine(found[-1])
 
     def new_request_id(self) -> str:
         """An id for a request that begins."""
@@ -343,7 +354,8 @@ class Ledger:
             Settlement.OBSERVED: f"Settled by the job sensor: {request}.",
             Settlement.FAILED: f"Settled as failed: {request}. Another attempt starts over.",
         }[how]
-        self._write(RecordKind.SETTLED, request_id, {"how": how.value}, sentence)
+        content = {"how": how.value, "process": self._process_id}
+        self._write(RecordKind.SETTLED, request_id, content, sentence)
         ledger = self.pipeline(request)
         if job_id is not None:
             mark = ledger.mark_recorded if is_recorded else ledger.mark_for_sensor

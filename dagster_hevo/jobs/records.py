@@ -166,6 +166,7 @@ class RecordedRequest:
         run_id: The run that holds it: the last one that wrote.
         attempt: The attempt of that run's step.
         settlement: How it ended, or None while it is open.
+        settled_by: The process that wrote so.
     """
 
     request_id: str
@@ -186,6 +187,7 @@ class RecordedRequest:
     run_id: str = ""
     attempt: int = 0
     settlement: Settlement | None = None
+    settled_by: str = ""
 
     @property
     def is_starting(self) -> bool:
@@ -220,7 +222,8 @@ class RecordedRequest:
             settlement = Settlement(content["how"])
             if settlement is Settlement.OBSERVED:
                 return replace(self, settlement=settlement)
-            return self._held_by(record, settlement=settlement)
+            settled_by = str(content.get("process", ""))
+            return self._held_by(record, settlement=settlement, settled_by=settled_by)
         if kind is RecordKind.BASELINE:
             return self._for(content)._held_by(
                 record,

@@ -13,6 +13,7 @@ from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.decide import next_step
 from dagster_hevo.jobs.examining import may_be_ours
+from dagster_hevo.jobs.failures import taken_over_error
 from dagster_hevo.jobs.finding import CERTAIN_TIMEOUTS
 from dagster_hevo.jobs.hevo_api import HevoApi, meaning_of, send_trigger
 from dagster_hevo.jobs.ledger import Ledger
@@ -137,12 +138,15 @@ class JobRunner:
             HevoJobNotFoundError: No job came, none is proven ours, or ours vanished.
             HevoJobTimeoutError: ``poll_timeout`` or ``deferred_timeout`` ran out.
             HevoOutageError: Hevo's API was out for too long.
+            HevoRequestTakenOverError: Another run carries the request on.
             HevoError: Whatever else Hevo refuses with.
         """
         self._carry_out()
         assert self._finish is not None
         outcome = self._finish.outcome
         assert outcome is not None
+        if not self.ledger.is_held(self._state.request_id):
+            raise taken_over_error(self.request)
         if not self.records_outcome:
             return outcome
         recorder = self.ledger.begin_recording(self.request, outcome.job.job_id)
@@ -380,6 +384,8 @@ class JobRunner:
         return ClaimAnswered(action.job_id, is_owner)
 
     def _cancel(self, job_id: str) -> Observation:
+        if not self.ledger.is_held(self._state.request_id):
+            return CancelAnswered(taken_over_error(self.request))
         try:
             self.hevo.within(CANCEL_PATIENCE).cancel_job(self.request.pipeline_id, job_id)
         except HevoError as error:

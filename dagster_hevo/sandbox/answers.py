@@ -163,9 +163,12 @@ def job_object_body(pipeline: PipelineState, state: ObjectState, entry: ObjectPr
     behaviour = pipeline.behaviour
     name, schema = state.scenario.name, pipeline.scenario.schema_in_warehouse
     body: Json = {
-        "object_name": {"bare": name, "qualified": f"{schema}.{name}", "none": None}[
-            behaviour.job_object_names
-        ],
+        "object_name": {
+            "bare": name,
+            "qualified": f"{schema}.{name}",
+            "prefixed": f"PREFIX_{name.upper()}",
+            "none": None,
+        }[behaviour.job_object_names],
         "status": spelt(entry.status, behaviour),
         "rows_processed": entry.loaded,
         "rows_failed": entry.failed,

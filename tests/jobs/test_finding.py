@@ -7,7 +7,7 @@ import pytest
 from dagster_hevo.api.enums import ResyncMode
 from dagster_hevo.api.errors import HevoJobNotFoundError
 from dagster_hevo.jobs.outcome import ObjectResult
-from dagster_hevo.jobs.request import SyncAction
+from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 from dagster_hevo.sandbox import FaultKind
 
 SYNC_NOW = SyncAction.SYNC_NOW
@@ -347,6 +347,65 @@ def test_a_sync_now_does_not_take_a_foreign_historical_job(make_world, objects):
     outcome = world.runner(action=SYNC_NOW).run()
     assert world.triggered_jobs() == [outcome.job.job_id]
     assert str(outcome.job.type) == "INCREMENTAL"
+
+
+# Not proven ours is not proven foreign
+
+
+def ends_with_one_trigger_and_candidates(world, *names, **given):
+    with pytest.raises(HevoJobNotFoundError, match="Candidates"):
+        world.runner(*names, **given).run()
+    assert world.triggers() == ["accepted"]
+    assert world.cancels == 0
+
+
+@pytest.mark.parametrize("setting", [IfJobRunning.WAIT, IfJobRunning.FAIL])
+def test_words_for_objects_that_nobody_knows_are_no_reason_for_a_second_trigger(
+    make_world, setting
+):
+    world = make_world(job_object_fields="short", job_object_names="prefixed")
+    ends_with_one_trigger_and_candidates(world, "a", if_job_running=setting)
+
+
+@pytest.mark.parametrize("names", [(), ("a",)])
+@pytest.mark.parametrize("skew", [90, 300])
+def test_a_clock_that_is_minutes_off_is_no_reason_for_a_second_trigger(make_world, names, skew):
+    world = make_world(date_header_skew_seconds=skew, history=[{"minutes_ago": 9}])
+    ends_with_one_trigger_and_candidates(world, *names)
+
+
+def test_an_old_job_without_a_status_is_no_reason_to_wait_or_to_trigger_again(make_world):
+    world = make_world(
+        odd_job_values=True, triggers_without_effect_every=1, history=[{"minutes_ago": 900}]
+    )
+    with pytest.raises(HevoJobNotFoundError, match="not triggered again"):
+        world.runner("a").run()
+    assert world.requests("POST", "*/actions/*") == 1
+    assert world.time.monotonic() < 120
+
+
+def test_a_foreign_resync_of_the_other_mode_is_not_taken_nor_cancelled(make_world):
+    world = make_world(on_conflict="ignore", seconds=100)
+    world.job_between(type="RESYNC_WITH_DROP_AND_LOAD")
+    with pytest.raises(HevoJobNotFoundError, match="RESYNC_WITH_DROP_AND_LOAD"):
+        world.runner().run()
+    assert world.cancels == 0
+
+
+@pytest.mark.parametrize("status", [500, 403])
+def test_a_candidate_whose_objects_cannot_be_read_does_not_end_the_search(make_world, status):
+    world = make_world(on_conflict="accept", seconds=20)
+    world.job_between(type="HISTORICAL", object_ids=world.ids("b"), has_ended=True)
+
+    def spoil():
+        (foreign,) = world.jobs()
+        world.fault(
+            FaultKind.STATUS_BEFORE, f"*/jobs/{foreign.job_id}/objects", times=None, status=status
+        )
+
+    world.before_trigger(spoil)
+    outcome = world.runner("a").run()
+    assert world.triggered_jobs() == [outcome.job.job_id]
 
 
 # Accepted, and no job

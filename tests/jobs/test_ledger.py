@@ -172,6 +172,28 @@ def test_a_later_one_that_stays_was_first():
 # Requests
 
 
+def test_what_this_process_settled_is_finished_and_what_another_did_is_not():
+    store = MemoryStore()
+    first = a_ledger(store, process_id="one")
+    request_id = begin(first)
+    first.settle(request_id, REQUEST, "job", Settlement.RECORDED)
+    assert a_ledger(store, process_id="one").resume(REQUEST) is None
+    again = a_ledger(store, process_id="two").resume(REQUEST)
+    assert again is not None
+    assert again.request_id == request_id
+
+
+def test_a_request_that_another_run_carries_on_is_not_held_any_more():
+    store = MemoryStore()
+    first = a_ledger(store)
+    request_id = begin(first)
+    assert first.is_held(request_id)
+    second = a_ledger(store, "second", root_run_id="run")
+    assert second.resume(REQUEST) is not None
+    assert second.is_held(request_id)
+    assert not first.is_held(request_id)
+
+
 def a_ledger(store: MemoryStore, run: str = "run", **given) -> Ledger:
     return Ledger(store, run_id=run, step_key="step", **given)
 

@@ -186,6 +186,37 @@ def test_a_run_terminated_before_its_trigger_cancels_nothing(make_world):
     assert (world.cancels, world.triggers()) == (0, [])
 
 
+def test_a_run_terminated_while_its_trigger_is_answered_cancels_its_job(make_world):
+    world = make_world(seconds=500)
+    client = world.client()
+    send = client.resync_pipeline
+
+    def send_and_be_terminated(*given):
+        send(*given)
+        raise Terminated
+
+    client.resync_pipeline = send_and_be_terminated
+    client.within = lambda _: client
+    with pytest.raises(Terminated):
+        world.runner(client=client).run()
+    assert world.jobs()[0].status in STOPPED
+
+
+def test_a_run_that_was_taken_for_gone_cancels_nothing_that_another_carries_on(make_world):
+    world = make_world(seconds=500)
+    zombie = world.runner()
+
+    def take_over():
+        world.book.end("run", has_succeeded=False)
+        world.runner(run="second", reexecutes="run").start()
+        raise Terminated
+
+    world.time.at(100, take_over)
+    with pytest.raises(Terminated):
+        zombie.run()
+    assert world.cancels == 0
+
+
 def test_a_cancel_that_fails_does_not_hide_the_termination(make_world):
     world = make_world(seconds=500)
     world.fault(FaultKind.CUT_BEFORE, "*/cancel", times=None)

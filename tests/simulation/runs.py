@@ -223,6 +223,7 @@ class RunProcess:
             step_key=STEP,
             attempt=number,
             new_id=self._game.new_id,
+            process_id=f"{self._run.run_id}",
         )
         runner = TracedRunner(
             hevo=view,
