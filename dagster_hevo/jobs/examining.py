@@ -137,13 +137,15 @@ def _is_decided(state: State, job: Job, known: Examination, now: float) -> bool:
 
 
 def _fit_by_objects(state: State, job: Job, known: Examination, *, is_final: bool) -> Fit:
-    return fit_by_objects(
+    fit = fit_by_objects(
         state.triggered_request,
         job,
         known.object_ids,
         unclear_ids=known.unclear_ids,
         is_final=is_final,
     )
+    # A list that is not complete may yet show more than was requested.
+    return Fit.SUPERSET if fit is Fit.EXACT and not known.is_list_complete else fit
 
 
 def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:

@@ -221,7 +221,9 @@ def _claim(state: State, match: Evidence, *, is_alone: bool) -> Next:
     job = match.job
     # Hevo's schedule starts INCREMENTAL jobs too.
     is_surely_ours = state.request.action is SyncAction.RESYNC or not state.is_scheduled
-    may_be_cancelled = match.may_be_cancelled and is_surely_ours and is_alone
+    # What an earlier attempt was about to send may never have reached Hevo.
+    was_sent = state.answer is Answer.ACCEPTED or not state.is_resumed
+    may_be_cancelled = match.may_be_cancelled and is_surely_ours and is_alone and was_sent
     if state.ending is not None and not may_be_cancelled:
         state = state.saying(
             f"Job {job_text(job)} may be the result of this request, without proof that nobody "

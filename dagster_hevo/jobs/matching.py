@@ -292,6 +292,8 @@ def fit_by_objects(
         is_whole = job.type is not None and job.type.is_resync and not request.is_whole
         if is_whole and coverage is Coverage.SUPERSET:
             return Fit.NO if object_ids >= request.active_ids else Fit.OPEN
+        if is_whole:
+            return Fit.SUPERSET if is_final else Fit.OPEN
         return Fit.EXACT if coverage is Coverage.EXACT else Fit.SUPERSET
     is_unrelated = not request.required_ids & (object_ids | unclear_ids)
     if is_final and coverage is Coverage.DIFFERENT and is_unrelated:

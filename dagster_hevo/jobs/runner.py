@@ -334,9 +334,17 @@ class JobRunner:
             self._state.request_id,
             self.request,
             hevo_ms=self.hevo.hevo_now_ms(),
-            may_appear_within=CERTAIN_TIMEOUTS * self.settings.job_discovery_timeout,
+            may_appear_within=self._listing_time(),
             given_up=given_up,
         )
+
+    def _listing_time(self) -> float:
+        """Seconds after its trigger in which the job of a run that is gone may appear."""
+        usual = CERTAIN_TIMEOUTS * self.settings.job_discovery_timeout
+        restarting_at = self._state.restarting_at
+        if restarting_at is None or self.clock.monotonic() - restarting_at > usual:
+            return usual
+        return LONGEST_DELAY
 
     def _may_be_anothers(self) -> bool:
         """Whether a job that is to be adopted may be the result of another run's trigger."""

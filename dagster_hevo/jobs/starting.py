@@ -128,7 +128,7 @@ def after_ready_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, TriggerWithdrawn):
         return state, ReadPipeline()
     if isinstance(seen, PipelineRead):
-        return _after_pipeline(state, seen.pipeline)
+        return _after_pipeline(state, seen.pipeline, seen.now)
     assert isinstance(seen, JobsRead)
     running = running_job(seen.jobs)
     if running is not None:
@@ -165,12 +165,13 @@ def _is_scheduled(pipeline: Pipeline) -> bool:
     return schedule is None or schedule.sync_type != "ON_DEMAND"
 
 
-def _after_pipeline(state: State, pipeline: Pipeline) -> Next:
+def _after_pipeline(state: State, pipeline: Pipeline, now: float) -> Next:
     state = state.but(is_scheduled=_is_scheduled(pipeline))
     if pipeline.status.accepts_triggers:
         return state, ReadJobs()
     if not pipeline.status.becomes_triggerable:
         return state.but(phase=Phase.ENDED), Finish(error=state_error(pipeline))
+    state = state.but(restarting_at=now)
     if state.last_logged != (pipeline.status,):
         state = state.but(last_logged=(pipeline.status,)).saying(
             f"Pipeline {pipeline.id} is {pipeline.status}; waiting until it is ready."
@@ -278,7 +279,9 @@ def after_refusal_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, PipelineRead):
         status = seen.pipeline.status
         if status.becomes_triggerable:
-            return _after_pipeline(state.but(phase=Phase.READY, unknown_refusals=0), seen.pipeline)
+            return _after_pipeline(
+                state.but(phase=Phase.READY, unknown_refusals=0), seen.pipeline, seen.now
+            )
         if not status.accepts_triggers:
             return state.but(phase=Phase.ENDED), Finish(error=state_error(seen.pipeline))
         if state.unknown_refusals == 0:

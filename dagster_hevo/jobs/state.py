@@ -117,6 +117,8 @@ class State:
         waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.
         given_up: Such requests that were waited for as long as that is worth.
+        restarting_at: When the pipeline was last RESTARTING before the trigger: the jobs of
+            other requests come after that.
         triggers: How many triggers were sent.
         answer: What is known of the last one.
         may_have_started_a_job: Whether any of the triggers may have.
@@ -193,6 +195,7 @@ class State:
     waiting_for: str | None = None
     waiting_since: float = 0.0
     given_up: frozenset[str] = frozenset()
+    restarting_at: float | None = None
     triggers: int = 0
     answer: Answer | None = None
     may_have_started_a_job: bool = False

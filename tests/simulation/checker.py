@@ -276,11 +276,21 @@ class _Checker:
         moment = self._instance.baselines.get(request.request_id)
         if moment is None:
             return None
+        drops = request.resync_mode == "DROP_AND_LOAD"
         kind = "sync" if request.action == "SYNC_NOW" else "objects"
         if request.object_ids is None and kind == "objects":
             kind = "pipeline"
         return Trigger(
-            -1, "", "", request.request_id, request.object_ids, kind, moment, moment, said="unsent"
+            -1,
+            "",
+            "",
+            request.request_id,
+            request.object_ids,
+            kind,
+            moment,
+            moment,
+            drops,
+            said="unsent",
         )
 
     def _case_of(
