@@ -60,6 +60,7 @@ class Ledger:
         step_key: The step, the same in a run that re-executes this one.
         attempt: Which attempt of the step in this run, from 0.
         new_id: Makes ids that no other process makes.
+        is_retry: Whether Dagster launched the run by itself, to retry one that failed.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Ledger:
         step_key: str = "",
         attempt: int = 0,
         new_id: Callable[[], str] = _new_id,
+        is_retry: bool = False,
     ) -> None:
         self._store = store
+        self._is_retry = is_retry
         self._account = account
         self._run_id = run_id
         self._root_run_id = root_run_id or run_id
@@ -113,6 +116,9 @@ class Ledger:
         if earlier.settlement is None:
             # A step that ended well does not wait for its job: it leaves it to the job sensor.
             return earlier.job_id is not None and self._has_succeeded(earlier)
+        if earlier.settlement is Settlement.OBSERVED and self._is_retry:
+            # The job sensor was quicker than Dagster's own retry, which wants no second load.
+            return self._has_succeeded(earlier)
         if earlier.settlement is not Settlement.RECORDED:
             return True
         if earlier.run_id == self._run_id:

@@ -198,6 +198,14 @@ class PipelineLedger:
                 return who
         return None
 
+    def recorders_of(self, job_id: str) -> frozenset[str]:
+        """The runs that began to record the outcome of a job."""
+        entries = self._store.read(f"job/{self._place}/{job_id}")
+        found = {
+            entry.removeprefix(_RECORDING) for entry in entries if entry.startswith(_RECORDING)
+        }
+        return frozenset(who for who in found if not who.startswith(SENSOR_PREFIX))
+
     def mark_settled(self, job_id: str, by: str) -> None:
         """Write down that a run has recorded the outcome of a job."""
         self._store.append(f"job/{self._place}/{job_id}", [f"{_SETTLED}{by}"])

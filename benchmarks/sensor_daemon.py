@@ -5,10 +5,11 @@ server, three times anew, once after SIGKILL. At the end each object of each job
 against what Dagster recorded, and the requests that came in against the budget. The exit code is 1
 where anything was recorded twice or not at all, or more than half the budget was spent.
 
-    python benchmarks/sensor.py                 # 50 pipelines on Hevo's own schedule
-    python benchmarks/sensor.py --with-runs     # the same beside runs of the same pipelines
-    python benchmarks/sensor.py --no-wait 200 --speed 10 --minutes 10 --budget 1200 --objects 2
-                                                # 200 jobs that no process waits for
+    python benchmarks/sensor_daemon.py                 # 50 pipelines on Hevo's own schedule
+    python benchmarks/sensor_daemon.py --with-runs     # the same beside runs of the same pipelines
+    python benchmarks/sensor_daemon.py \\
+        --no-wait 200 --speed 10 --minutes 10 --budget 1200 --objects 2
+                                                       # 200 jobs that no process waits for
 """
 
 from __future__ import annotations
