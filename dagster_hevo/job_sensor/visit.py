@@ -248,7 +248,7 @@ class PipelineVisit:
         self._end_walk()
 
     def _is_waiting(self, job: Job) -> bool:
-        """Whether a job is worth a look at a later time only."""
+        """Whether a job is worth a request only later."""
         entry = self.cursor.open.get(job.job_id)
         if entry is None or entry.is_over is not job.is_terminal:
             return False
