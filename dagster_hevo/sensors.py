@@ -116,9 +116,10 @@ def build_hevo_job_sensor(
     on_failure = dict(request_jobs_on_failure or {})
     requested = [*on_completion.values(), *on_failure.values()]
     place = environment or TickEnvironment()
+    sensor_name = name or "hevo_job_sensor"
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
-        name=name or "hevo_job_sensor",
+        name=sensor_name,
         description="Records the jobs that Hevo ran without this Dagster.",
         minimum_interval_seconds=min(minimum_interval_seconds, LONGEST_INTERVAL),
         default_status=default_status,
@@ -134,7 +135,9 @@ def build_hevo_job_sensor(
                 has_latency_checks=include_latency_check,
             )
         }
-        result = evaluate_tick(context, workspace, followed, float(minimum_interval_seconds), place)
+        result = evaluate_tick(
+            context, workspace, followed, float(minimum_interval_seconds), place, sensor_name
+        )
         requests = [
             request
             for pipeline_id, job in result.ended
@@ -160,6 +163,7 @@ def evaluate_tick(
     followed: Mapping[int, FollowedPipeline],
     interval: float,
     environment: TickEnvironment,
+    sensor_name: str = "hevo_job_sensor",
 ) -> TickResult:
     """Poll the pipelines that are due, and find what is to be recorded.
 
@@ -169,6 +173,7 @@ def evaluate_tick(
         followed: The pipelines, by id.
         interval: Seconds between two polls of one pipeline, at least.
         environment: The clocks and bounds.
+        sensor_name: The sensor.
     """
     # Here, because only the process that ticks needs them: importing the package stays quick.
     import uuid
@@ -190,7 +195,7 @@ def evaluate_tick(
     settings = SensorSettings(
         interval,
         workspace.account,
-        f"{context.sensor_name}{location}",
+        f"{sensor_name}{location}",
         workspace.job_discovery_timeout,
         share,
     )

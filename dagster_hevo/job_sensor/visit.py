@@ -221,9 +221,12 @@ class PipelineVisit:
             return False
         if len(self._pages) > 1 and len(self._pages) == walk.pages:
             self.is_newest_first = True
-        if self._is_first_walk:
-            return True  # What follows is older, and was over before the pipeline was followed.
         old_before = self.cursor.old_before_ms or 0
+        if self._is_first_walk:
+            begin_ms = self._begin_ms()
+            if begin_ms is None:
+                return True  # What follows was over before the pipeline was followed.
+            old_before = begin_ms
         is_old = min(known[-len(page.entries) :]) < old_before - DISORDER_MS
         return is_old and self.is_newest_first is True
 
@@ -287,15 +290,18 @@ class PipelineVisit:
         What the tick that begins to follow a pipeline sees of it is past. Where the first poll came
         later, Hevo's times decide, with a tolerance: a job of just before may be recorded as well.
         """
+        begin_ms, made = self._begin_ms(), made_ms(job, latest_ms)
+        return begin_ms is None or made is None or made < begin_ms
+
+    def _begin_ms(self) -> float | None:
+        """Since when the pipeline is followed, by Hevo's clock; None: since this very tick."""
         since, tools = self.cursor.since, self._tools
-        made = made_ms(job, latest_ms)
-        if since >= tools.began or made is None:
-            return True
+        if since >= tools.began:
+            return None
         hevo_ms = tools.hevo.hevo_now_ms()
-        begin_ms = since * 1000
-        if hevo_ms is not None:
-            begin_ms = hevo_ms - (tools.now() - since) * 1000 - CLOCK_TOLERANCE_MS
-        return made < begin_ms
+        if hevo_ms is None:
+            return since * 1000
+        return hevo_ms - (tools.now() - since) * 1000 - CLOCK_TOLERANCE_MS
 
     def _poll_open(self) -> Iterator[None]:
         """Poll the jobs that are still to be recorded and were on no page, some of them."""
@@ -342,7 +348,7 @@ class PipelineVisit:
             self.cursor = replace(self.cursor, walk=None, due_at=self._tools.now())
             return
         self._is_walk_over = True
-        self.cursor = self.cursor.after_walk(walk)
+        self.cursor = self.cursor.after_walk(walk, self._begin_ms())
         self._write()
 
     def _finish(self) -> None:

@@ -16,6 +16,7 @@ FOUND_DEFECTS = {
     191: "a job that moved to another page while a walk took several ticks was forgotten",
     286: "another job was met in the place of one that had moved, and the walk seemed complete",
     329: "what a run recorded before it died was recorded again by a sensor",
+    1956: "a first walk that began long after the pipeline was followed stopped at its first page",
     550: "one failed read made a job of long ago one that can never be read",
 }
 
