@@ -105,7 +105,8 @@ class TickBudget:
             self._end()
         for budget in (self.share, self.whole):
             is_first = not self.spent and budget is self.share
-            longest = min(PATIENCE_AT_FIRST, self.interval / 4) if is_first else PATIENCE
+            at_first = min(PATIENCE_AT_FIRST, max(self.interval / 4, PATIENCE))
+            longest = at_first if is_first else PATIENCE
             patience = min(self.until - self.now(), longest)
             if patience <= 0 or not budget.acquire(urgent, timeout=patience):
                 # Once is enough: waiting again for each job that is left would add up.
