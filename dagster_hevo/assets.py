@@ -17,6 +17,7 @@ from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.asset_facts import AssetFacts
 from dagster_hevo.dagster_private import pending_state, remember_state, remembered_state
 from dagster_hevo.execution.events import check_spec
+from dagster_hevo.execution.latency import latency_check_spec, threshold_minutes
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.specs import AccountSpecs, changed, executable, is_silenced
 from dagster_hevo.sync_config import HevoSyncConfig
@@ -89,6 +90,7 @@ def hevo_assets(
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     include_checks: bool = True,
+    include_latency_check: bool = False,
     include_column_metadata: bool = False,
     freshness_from_schedule: bool = False,
     include_source_lineage: bool = False,
@@ -105,6 +107,8 @@ def hevo_assets(
         pool: The concurrency pool that the step takes a slot of.
         retry_policy: When Dagster runs the step again. A retry takes up the job that is there.
         include_checks: Whether each asset has the check ``hevo_job``.
+        include_latency_check: Whether each asset has the check ``hevo_latency`` too: a warning
+            where a job's latency exceeds the threshold of the pipeline's latency alert in Hevo.
         include_column_metadata: Whether to read each object's columns (types, primary keys), a
             request an object; remembered until the source's schema changes.
         freshness_from_schedule: Whether each asset has a freshness policy made of its pipeline's
@@ -139,7 +143,9 @@ def hevo_assets(
     return dg.multi_asset(
         name=name or step_name(props),
         specs=specs,
-        check_specs=[check_spec(spec.key) for spec in specs] if include_checks else None,
+        check_specs=_check_specs(
+            props, specs, has_checks=include_checks, has_latency=include_latency_check
+        ),
         can_subset=True,
         op_tags=op_tags,
         pool=pool,
@@ -157,6 +163,7 @@ def build_hevo_assets_definitions(
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     include_checks: bool = True,
+    include_latency_check: bool = False,
     include_column_metadata: bool = False,
     freshness_from_schedule: bool = False,
     include_source_lineage: bool = False,
@@ -175,6 +182,8 @@ def build_hevo_assets_definitions(
         pool: The concurrency pool that each step takes a slot of.
         retry_policy: When Dagster runs a step again. A retry takes up the job that is there.
         include_checks: Whether each asset has the check ``hevo_job``.
+        include_latency_check: Whether each asset has the check ``hevo_latency`` too: a warning
+            where a job's latency exceeds the threshold of the pipeline's latency alert in Hevo.
         include_column_metadata: Whether to read each object's columns (types, primary keys), a
             request an object; remembered until the source's schema changes.
         freshness_from_schedule: Whether each asset has a freshness policy made of its pipeline's
@@ -214,6 +223,7 @@ def build_hevo_assets_definitions(
         pool=pool,
         retry_policy=retry_policy,
         include_checks=include_checks,
+        include_latency_check=include_latency_check,
     )
 
 
@@ -226,6 +236,7 @@ def definitions_of(
     pool: str | None,
     retry_policy: dg.RetryPolicy | None,
     include_checks: bool,
+    include_latency_check: bool = False,
 ) -> list[dg.AssetsDefinition]:
     """One multi-asset a pipeline, and last what is there to be seen but not to be run.
 
@@ -238,6 +249,7 @@ def definitions_of(
         pool: The concurrency pool that each step takes a slot of.
         retry_policy: When Dagster runs a step again.
         include_checks: Whether each asset has the check ``hevo_job``.
+        include_latency_check: Whether each asset has the check ``hevo_latency``.
     """
     config_type = config_with_defaults(config)
     found = account_specs.by_pipeline(account)
@@ -251,6 +263,7 @@ def definitions_of(
             pool=pool,
             retry=retry_policy,
             checks=include_checks,
+            latency_checks=include_latency_check,
         )
         for props, specs in ((props, executable(specs)) for props, specs in found)
         if specs
@@ -269,6 +282,7 @@ def _assets_of_pipeline(
     pool: str | None,
     retry: dg.RetryPolicy | None,
     checks: bool,
+    latency_checks: bool,
 ) -> dg.AssetsDefinition:
     # Dagster reads the config's fields and defaults from the annotation.
     materialize.__annotations__["config"] = config_type
@@ -278,11 +292,23 @@ def _assets_of_pipeline(
         name=step_name(props),
         description=f"Hevo's pipeline {pipeline.name} ({pipeline.id}).",
         specs=specs,
-        check_specs=[check_spec(spec.key) for spec in specs] if checks else None,
+        check_specs=_check_specs(props, specs, has_checks=checks, has_latency=latency_checks),
         can_subset=True,
         pool=pool,
         retry_policy=retry,
     )(materialize)
+
+
+def _check_specs(
+    props: HevoObjectProps, specs: Iterable[dg.AssetSpec], *, has_checks: bool, has_latency: bool
+) -> list[dg.AssetCheckSpec]:
+    """The checks of a pipeline's assets."""
+    keys = [spec.key for spec in specs]
+    found = [check_spec(key) for key in keys] if has_checks else []
+    if has_latency:
+        minutes = threshold_minutes(props.pipeline.latency_alert)
+        found += [latency_check_spec(key, minutes) for key in keys]
+    return found
 
 
 def config_with_defaults(config: HevoSyncConfig | None) -> type[HevoSyncConfig]:

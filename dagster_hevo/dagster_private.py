@@ -5,7 +5,7 @@ Each says why. The tests run against the oldest and the newest Dagster that is s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -23,6 +23,7 @@ from dagster._core.definitions.definitions_load_context import (
 from dagster._core.definitions.metadata.metadata_set import (
     NamespacedMetadataSet as NamespacedMetadataSet,
 )
+from dagster._core.definitions.target import AutomationTarget
 from dagster._core.events import EngineEventData
 from dagster._core.execution.stats import StepEventStatus
 
@@ -97,6 +98,44 @@ def check_evaluations(
         if isinstance(content, dg.AssetCheckEvaluation):
             found.append((record.run_id, content))
     return found
+
+
+def latest_check_evaluations(
+    instance: dg.DagsterInstance, keys: Collection[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, tuple[str, dg.AssetCheckEvaluation | None]]:
+    """The last record of each check that has one, with its run; None: a run merely planned it.
+
+    For all checks at once, which has no public name.
+    """
+    found: dict[dg.AssetCheckKey, tuple[str, dg.AssetCheckEvaluation | None]] = {}
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
+    for key, record in records.items():
+        event = None if record.event is None else record.event.dagster_event
+        content = None if event is None else event.event_specific_data
+        is_answer = isinstance(content, dg.AssetCheckEvaluation)
+        found[key] = (record.run_id, content if is_answer else None)
+    return found
+
+
+def known_to_location(
+    repository: dg.RepositoryDefinition,
+) -> tuple[frozenset[dg.AssetCheckKey], Mapping[dg.AssetKey, dg.PartitionsDefinition]]:
+    """The checks of a code location, and the partitions of those of its assets that have some.
+
+    A sensor has to know which checks exist. There is no public way to ask a repository.
+    """
+    graph = repository.asset_graph
+    partitions = {
+        key: definition
+        for key in graph.get_all_asset_keys()
+        if (definition := graph.get(key).partitions_def) is not None
+    }
+    return frozenset(graph.asset_check_keys), partitions
+
+
+def with_job_names(sensor: dg.SensorDefinition, names: Iterable[str]) -> None:
+    """Let a sensor request runs of jobs by their names."""
+    sensor._targets = [*sensor._targets, *(AutomationTarget(name) for name in names)]  # pyright: ignore
 
 
 def step_key_of(context: AssetExecutionContext | OpExecutionContext) -> str:

@@ -1,40 +1,58 @@
 """The job sensor: jobs that finish without this Dagster become the same events as those it ran.
 
-What a tick does is `observation.py`; what is kept between ticks is `sensor_cursor.py`.
+Here is what a user imports; what a tick does is `dagster_hevo.job_sensor`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from dagster_hevo.account_reading import Wanted
-from dagster_hevo.api.models import Pipeline
+from dagster_hevo.api.enums import PipelineStatus
+from dagster_hevo.api.models import Job, Pipeline
 from dagster_hevo.assets import load_state
+from dagster_hevo.dagster_private import with_job_names
 from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.resources import HevoResource
-from dagster_hevo.sensor_switch import JOB_SENSORS
 from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.translator import DagsterHevoTranslator
 from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector
 
 if TYPE_CHECKING:
-    from dagster_hevo.jobs.outcome import JobOutcome
-    from dagster_hevo.observation import FollowedPipeline, Tick
+    from dagster_hevo.job_sensor.followed import FollowedPipeline
+    from dagster_hevo.job_sensor.tick import TickResult
 
-TICK_SECONDS = 40.0
 BUDGET_SHARE = 0.5
-UNLIMITED_REQUESTS = 1000
-REQUEST_TIMEOUT = 6.0
-
-# What time it is for the sensors of this process, in seconds since the epoch.
-CLOCK: Callable[[], float] = time.time
+# Dagster ticks a sensor at least so often; what is not due is not polled.
+LONGEST_INTERVAL = 60
+NOT_FOLLOWED = frozenset({PipelineStatus.DELETED, PipelineStatus.DELETING})
 
 PipelineKey = int | str | Callable[[Pipeline], bool]
 RequestedJob = Any
+
+
+@dataclass(frozen=True)
+class TickEnvironment:
+    """The clocks and bounds of a tick; tests pass their own.
+
+    Attributes:
+        now: Tells the time in seconds since the epoch.
+        monotonic: Tells how much time passes, in seconds.
+        seconds: How long a tick may take. Dagster ends one after a minute, and drops what it read.
+        request_timeout: How long one request may take.
+        most_requests: How many requests a tick may send; None for what its share allows.
+    """
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    seconds: float = 45.0
+    request_timeout: float = 6.0
+    most_requests: int | None = None
 
 
 def build_hevo_job_sensor(
@@ -46,15 +64,17 @@ def build_hevo_job_sensor(
     minimum_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
     include_checks: bool = True,
+    include_latency_check: bool = False,
     request_jobs_on_completion: Mapping[PipelineKey, RequestedJob] | None = None,
     request_jobs_on_failure: Mapping[PipelineKey, RequestedJob] | None = None,
     account: HevoWorkspaceData | None = None,
+    environment: TickEnvironment | None = None,
 ) -> dg.SensorDefinition:
     """Make a sensor that records the jobs which Hevo ran without this Dagster.
 
-    Its first tick takes the newest job of each pipeline as its start and records nothing older; of
-    a pipeline that this tick cannot reach, jobs made before the first look are recorded. A job that
-    a run of this Dagster waits for is left to that run; one that a run started without waiting
+    It begins with the jobs that end after its first tick, and from then on misses none: not while
+    it is off, nor when its cursor is lost. A job that a run of this Dagster waits for is left to
+    that run, also while a retry is queued; one that a run started without waiting
     (``wait_for_completion=False``) is recorded here when it ends.
 
     Args:
@@ -62,156 +82,244 @@ def build_hevo_job_sensor(
         translator: The translator that made the assets.
         pipeline_selector_fn: Which pipelines to follow; default all.
         name: The sensor's name; default ``hevo_job_sensor``.
-        minimum_interval_seconds: Seconds between two ticks, at least. A tick spends at most half
-            of the request budget of that time, and 40 seconds.
+        minimum_interval_seconds: Seconds between two polls of one pipeline, at least. Dagster ticks
+            the sensor at least once a minute; it spends at most half of the request budget, and
+            45 seconds per tick.
         default_status: Whether it runs without being switched on.
-        include_checks: Whether the assets have the check ``hevo_job``.
-        request_jobs_on_completion: Dagster jobs to run when a pipeline's job has loaded, by the
-            pipeline's id, name, or a function of the pipeline. The run key is the Hevo job's id.
+        include_checks: Whether to answer the check ``hevo_job`` of assets that have it.
+        include_latency_check: Whether the assets have the check ``hevo_latency``, and it is
+            answered too.
+        request_jobs_on_completion: Dagster jobs, or their names, to run when a pipeline's job has
+            loaded, whether a run waited for it or not; by the pipeline's id, name, or a function of
+            the pipeline. The run key is the Hevo job's id.
         request_jobs_on_failure: The same for jobs that failed, were cancelled or skipped.
-        account: What the account holds, where it is known already; else Hevo is asked when the code
-            location is first loaded.
+        account: What the account holds, where it is known already; else it is read from Hevo when
+            the code location is first loaded.
+        environment: Other clocks and bounds, for tests.
 
     Returns:
         The sensor.
 
     Raises:
-        HevoError: Hevo could not be asked when the code location was first loaded.
+        HevoError: Hevo could not be read when the code location was first loaded.
     """
     if account is None:
         account = load_state(workspace, Wanted(pipeline_selector_fn))
-    followed_assets = [
-        (props.pipeline, tuple(asset for asset in map(ObjectAsset.of, specs) if asset is not None))
+    specs_by_pipeline = [
+        (props.pipeline, specs)
         for props, specs in AccountSpecs(translator).by_pipeline(
             account.select(pipeline_selector_fn)
         )
+        if props.pipeline.status not in NOT_FOLLOWED
     ]
     on_completion = dict(request_jobs_on_completion or {})
     on_failure = dict(request_jobs_on_failure or {})
+    requested = [*on_completion.values(), *on_failure.values()]
+    place = environment or TickEnvironment()
     sensor_name = name or "hevo_job_sensor"
-    JOB_SENSORS[sensor_name] = default_status
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
         name=sensor_name,
         description="Records the jobs that Hevo ran without this Dagster.",
-        minimum_interval_seconds=minimum_interval_seconds,
+        minimum_interval_seconds=min(minimum_interval_seconds, LONGEST_INTERVAL),
         default_status=default_status,
-        jobs=_jobs_once([*on_completion.values(), *on_failure.values()]) or None,
+        jobs=_jobs_once(requested) or None,
     )
     def hevo_job_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        # Here, because only the process that ticks needs them: importing the package stays quick.
-        from dagster_hevo.observation import FollowedPipeline
-
         followed = {
-            pipeline.id: FollowedPipeline(pipeline, assets) for pipeline, assets in followed_assets
+            each.pipeline.id: each
+            for each in _followed(
+                specs_by_pipeline,
+                context.repository_def,
+                has_checks=include_checks,
+                has_latency_checks=include_latency_check,
+            )
         }
-        tick, cursor = evaluate_tick(
-            context.instance,
-            workspace,
-            followed,
-            context.cursor,
-            interval=minimum_interval_seconds,
-            include_checks=include_checks,
-            sensor_name=sensor_name,
-            log=context.log.info,
-            now=CLOCK,
+        result = evaluate_tick(
+            context, workspace, followed, float(minimum_interval_seconds), place, sensor_name
         )
         requests = [
             request
-            for outcome in tick.recorded
+            for pipeline_id, job in result.ended
             for request in _requests_after(
-                outcome,
-                followed[outcome.pipeline_id].pipeline,
-                on_completion if outcome.completion.has_loaded else on_failure,
+                job,
+                followed[pipeline_id].pipeline,
+                on_completion if job.status.completion.has_loaded else on_failure,
+                context.log.warning,
             )
         ]
-        return dg.SensorResult(run_requests=requests, asset_events=tick.events, cursor=cursor)
+        return dg.SensorResult(
+            run_requests=requests, asset_events=result.events, cursor=result.cursor.to_text()
+        )
 
+    names = {job for job in requested if isinstance(job, str)}
+    with_job_names(hevo_job_sensor, sorted(names - {job.name for job in _jobs_once(requested)}))
     return hevo_job_sensor
 
 
 def evaluate_tick(
-    instance: dg.DagsterInstance,
+    context: dg.SensorEvaluationContext,
     workspace: HevoResource,
     followed: Mapping[int, FollowedPipeline],
-    cursor: str | None,
-    *,
     interval: float,
-    include_checks: bool,
-    log: Callable[[str], None],
+    environment: TickEnvironment,
     sensor_name: str = "hevo_job_sensor",
-    now: Callable[[], float] = time.time,
-) -> tuple[Tick, str]:
-    """Look at the pipelines that are due and find what is to be recorded.
+) -> TickResult:
+    """Poll the pipelines that are due, and find what is to be recorded.
 
     Args:
-        instance: The Dagster instance.
+        context: The sensor's, with the cursor of the tick before.
         workspace: The account.
         followed: The pipelines, by id.
-        cursor: What the tick before returned.
-        interval: Seconds between two ticks.
-        include_checks: Whether the assets have the check ``hevo_job``.
-        log: Where the tick tells what it does.
+        interval: Seconds between two polls of one pipeline, at least.
+        environment: The clocks and bounds.
         sensor_name: The sensor.
-        now: Tells the time in seconds since the epoch.
-
-    Returns:
-        The tick, which holds the events, and the cursor for the next one.
     """
-    from dagster_hevo.observation import Tick, TickSettings
-    from dagster_hevo.sensor_cursor import SensorCursor
-    from dagster_hevo.tick_budget import TickBudget
+    # Here, because only the process that ticks needs them: importing the package stays quick.
+    import uuid
 
+    from dagster_hevo.execution.run_ledger import InstanceStore
+    from dagster_hevo.job_sensor.budget import TickBudget
+    from dagster_hevo.job_sensor.cursor import SensorCursor
+    from dagster_hevo.job_sensor.event_log import InstanceEventLog
+    from dagster_hevo.job_sensor.followed import SensorSettings, TickTools
+    from dagster_hevo.job_sensor.recorder import JobRecorder
+    from dagster_hevo.job_sensor.retries import retries_known_to
+    from dagster_hevo.job_sensor.tick import Tick
+
+    instance, log = context.instance, context.log
+    origin = context.code_location_origin
+    location = "" if origin is None else f"@{origin.location_name}"
     per_minute = workspace.requests_per_minute
-    most = max(int(per_minute * BUDGET_SHARE), 2) if per_minute else UNLIMITED_REQUESTS
+    share = max(int(per_minute * BUDGET_SHARE), 2) if per_minute else 0
+    settings = SensorSettings(
+        interval,
+        workspace.account,
+        f"{sensor_name}{location}",
+        workspace.job_discovery_timeout,
+        share,
+    )
+    now = environment.now
+    # A request takes at most its timeout to connect and again to answer.
+    spare = 2 * environment.request_timeout + 3
     budget = TickBudget(
         workspace.get_budget_share("job sensor", BUDGET_SHARE),
         workspace.get_budget(),
-        most,
-        # A request takes at most its timeout to connect and again to answer.
-        now() + TICK_SECONDS - 2 * REQUEST_TIMEOUT,
-        now,
-    )
-    client = workspace.make_client(retry_limit=1, longest_timeout=REQUEST_TIMEOUT, budget=budget)
-    settings = TickSettings(
+        workspace.get_budget_share("job sensors that need more", BUDGET_SHARE),
+        share,
+        environment.monotonic() + max(environment.seconds - spare, environment.seconds / 3),
         interval,
-        most,
-        TICK_SECONDS,
-        include_checks,
-        account=workspace.account,
-        sensor_name=sensor_name,
-        discovery_timeout=workspace.job_discovery_timeout,
+        settings.sensor_id,
+        environment.monotonic,
+        most=environment.most_requests,
     )
-    tick = Tick(instance, client, budget, followed, settings, log, now)
+    client = workspace.make_client(
+        retry_limit=1, longest_timeout=environment.request_timeout, budget=budget
+    )
     try:
-        after = tick.run(SensorCursor.from_text(cursor))
+        recorder = JobRecorder(client, InstanceEventLog(instance), now, log.warning)
+        tools = TickTools(
+            client,
+            InstanceStore(instance),
+            budget,
+            recorder,
+            settings,
+            now,
+            now(),
+            log.info,
+            log.warning,
+            retries_known_to(instance),
+            lambda: uuid.uuid4().hex[:12],
+        )
+        return Tick(followed, tools).run(SensorCursor.from_text(context.cursor))
     finally:
         client.close()
-    return tick, after.to_text()
+
+
+def _followed(
+    specs_by_pipeline: Iterable[tuple[Pipeline, list[dg.AssetSpec]]],
+    repository: dg.RepositoryDefinition | None,
+    *,
+    has_checks: bool,
+    has_latency_checks: bool,
+) -> Iterator[FollowedPipeline]:
+    """The pipelines with what the code location has of them: checks and partitions.
+
+    Where the location is not known, the settings say which checks there are.
+    """
+    from dagster_hevo.dagster_private import known_to_location
+    from dagster_hevo.execution.events import CHECK_NAME
+    from dagster_hevo.execution.latency import LATENCY_CHECK_NAME
+    from dagster_hevo.job_sensor.followed import FollowedPipeline
+
+    checks: frozenset[dg.AssetCheckKey] | None = None
+    partitions: Mapping[dg.AssetKey, dg.PartitionsDefinition] = {}
+    if repository is not None:
+        checks, partitions = known_to_location(repository)
+
+    def checked(keys: Iterable[dg.AssetKey], name: str, wanted: bool) -> frozenset[dg.AssetKey]:
+        if not wanted:
+            return frozenset()
+        return frozenset(
+            key for key in keys if checks is None or dg.AssetCheckKey(key, name) in checks
+        )
+
+    for pipeline, specs in specs_by_pipeline:
+        assets = tuple(asset for asset in map(ObjectAsset.of, specs) if asset is not None)
+        keys = [asset.key for asset in assets]
+        known = {
+            spec.key: definition
+            for spec in specs
+            if (definition := partitions.get(spec.key, spec.partitions_def)) is not None
+        }
+        yield FollowedPipeline(
+            pipeline,
+            assets,
+            checked(keys, CHECK_NAME, has_checks),
+            checked(keys, LATENCY_CHECK_NAME, has_latency_checks),
+            known,
+        )
 
 
 def _requests_after(
-    outcome: JobOutcome, pipeline: Pipeline, jobs: Mapping[PipelineKey, RequestedJob]
+    job: Job,
+    pipeline: Pipeline,
+    jobs: Mapping[PipelineKey, RequestedJob],
+    warn: Callable[[str], None],
 ) -> Iterable[dg.RunRequest]:
-    asked: list[str] = []
-    for key, job in jobs.items():
-        if key in (pipeline.id, pipeline.name) or (callable(key) and key(pipeline)):
-            job_name = job if isinstance(job, str) else job.name
-            if job_name in asked:
-                continue
-            asked.append(job_name)
-            job_id = outcome.job.job_id
-            yield dg.RunRequest(
-                # Dagster runs a key once, whatever the job: a second job needs another one.
-                run_key=job_id if len(asked) == 1 else f"{job_id}/{job_name}",
-                job_name=job_name,
-                tags={
-                    "dagster-hevo/pipeline_id": str(pipeline.id),
-                    "dagster-hevo/job_id": outcome.job.job_id,
-                },
-            )
+    requested: list[str] = []
+    for key, target in jobs.items():
+        if not _is_meant(key, pipeline, warn):
+            continue
+        job_name = target if isinstance(target, str) else target.name
+        if job_name in requested:
+            continue
+        requested.append(job_name)
+        yield dg.RunRequest(
+            # Dagster runs a key once, whatever the job: a second job needs another one.
+            run_key=job.job_id if len(requested) == 1 else f"{job.job_id}/{job_name}",
+            job_name=job_name,
+            tags={
+                "dagster-hevo/pipeline_id": str(pipeline.id),
+                "dagster-hevo/job_id": job.job_id,
+            },
+        )
+
+
+def _is_meant(key: PipelineKey, pipeline: Pipeline, warn: Callable[[str], None]) -> bool:
+    if not callable(key):
+        return key in (pipeline.id, pipeline.name)
+    try:
+        return bool(key(pipeline))
+    except Exception as error:  # noqa: BLE001 (the caller's own code: not worth the tick)
+        warn(
+            f"A key function of request_jobs_on_completion or request_jobs_on_failure failed for "
+            f"pipeline {pipeline.id} ({pipeline.name}): {type(error).__name__}: {error}. No run is "
+            "requested by it."
+        )
+        return False
 
 
 def _jobs_once(jobs: Iterable[RequestedJob]) -> list[RequestedJob]:
-    by_name = {job if isinstance(job, str) else job.name: job for job in jobs}
-    return [job for job in by_name.values() if not isinstance(job, str)]
+    by_name = {job.name: job for job in jobs if not isinstance(job, str)}
+    return list(by_name.values())

@@ -279,9 +279,14 @@ class HevoClient:
         """The jobs of a pipeline, in no promised order (GET .../jobs)."""
         return _entries(self.job_pages(pipeline_id))
 
-    def job_pages(self, pipeline_id: int) -> Iterator[Page[Job]]:
-        """The jobs of a pipeline a page at a time, in no promised order (GET .../jobs)."""
-        return self._pages(Job, f"{_pipeline(pipeline_id)}/jobs")
+    def job_pages(self, pipeline_id: int, begin_at: str | None = None) -> Iterator[Page[Job]]:
+        """The jobs of a pipeline a page at a time, in no promised order (GET .../jobs).
+
+        Args:
+            pipeline_id: The pipeline.
+            begin_at: The ``next_cursor`` of an earlier page, to go on after it.
+        """
+        return self._pages(Job, f"{_pipeline(pipeline_id)}/jobs", begin_at)
 
     def get_job(self, pipeline_id: int, job_id: str) -> Job:
         """One job (GET .../jobs/{job_id})."""
@@ -312,9 +317,17 @@ class HevoClient:
         """What a job did with each of its objects (GET .../jobs/{job_id}/objects)."""
         return _entries(self.job_object_pages(pipeline_id, job_id))
 
-    def job_object_pages(self, pipeline_id: int, job_id: str) -> Iterator[Page[JobObject]]:
-        """What a job did with its objects, a page at a time (GET .../jobs/{job_id}/objects)."""
-        return self._pages(JobObject, f"{_job(pipeline_id, job_id)}/objects")
+    def job_object_pages(
+        self, pipeline_id: int, job_id: str, begin_at: str | None = None
+    ) -> Iterator[Page[JobObject]]:
+        """What a job did with its objects, a page at a time (GET .../jobs/{job_id}/objects).
+
+        Args:
+            pipeline_id: The pipeline.
+            job_id: The job.
+            begin_at: The ``next_cursor`` of an earlier page, to go on after it.
+        """
+        return self._pages(JobObject, f"{_job(pipeline_id, job_id)}/objects", begin_at)
 
     # Objects
 
@@ -362,8 +375,8 @@ class HevoClient:
     def _get_value(self, model: type[_M], request: Request, expected_id: object = None) -> _M:
         return read_value(model, self._transport.send(request), request, expected_id=expected_id)
 
-    def _pages(self, model: type[_M], path: str) -> Iterator[Page[_M]]:
-        return read_pages(model, path, self.page_size, self._transport.send)
+    def _pages(self, model: type[_M], path: str, begin_at: str | None = None) -> Iterator[Page[_M]]:
+        return read_pages(model, path, self.page_size, self._transport.send, begin_at)
 
 
 def _entries(pages: Iterator[Page[_M]]) -> Iterator[_M]:

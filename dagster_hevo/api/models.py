@@ -53,10 +53,12 @@ class Page(Generic[T]):
     Attributes:
         entries: What could be read of the page's entries, in Hevo's order.
         has_more: Whether Hevo says that another page follows, and how to get it.
+        next_cursor: What to request that page with; opaque. None where there is none.
     """
 
     entries: tuple[T, ...]
     has_more: bool
+    next_cursor: str | None = None
 
 
 class HevoModel(BaseModel):

@@ -71,7 +71,11 @@ def read_value(
 
 
 def read_pages(
-    model: type[M], path: str, page_size: int, send: Callable[[Request], object]
+    model: type[M],
+    path: str,
+    page_size: int,
+    send: Callable[[Request], object],
+    begin_at: str | None = None,
 ) -> Iterator[Page[M]]:
     """Read a list, one request per page, each when it is needed.
 
@@ -80,6 +84,7 @@ def read_pages(
         path: The list's path.
         page_size: How many entries to request per page.
         send: Sends a request and returns its answer's JSON.
+        begin_at: The ``next_cursor`` of an earlier page; None begins with the first page.
 
     Raises:
         HevoResponseError: An answer is no list, or the list has no end: a cursor comes again,
@@ -91,6 +96,9 @@ def read_pages(
     without_news = 0
     has_warned = False
     query = {"limit": str(page_size)}
+    if begin_at is not None:
+        cursors.add(begin_at)
+        query["cursor"] = begin_at
     for _ in range(MOST_PAGES):
         entries, cursor = _parts_of(send(Request("GET", path, query=query)), path)
         found = [_read_entry(model, entry) for entry in entries]
@@ -105,7 +113,7 @@ def read_pages(
         } - seen
         without_news = 0 if news else without_news + 1
         seen |= news
-        yield Page(readable, has_more=cursor is not None)
+        yield Page(readable, has_more=cursor is not None, next_cursor=cursor)
         if cursor is None:
             return
         if cursor in cursors:

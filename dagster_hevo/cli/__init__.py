@@ -12,6 +12,7 @@ from dagster_hevo.cli.doctor import doctor
 from dagster_hevo.cli.listing import jobs, objects, pipelines
 from dagster_hevo.cli.resyncing import resync
 from dagster_hevo.cli.sandbox import sandbox
+from dagster_hevo.cli.sensor import sensor
 from dagster_hevo.cli.snapshot import snapshot
 from dagster_hevo.cli.watching import watch
 from dagster_hevo.version import __version__
@@ -29,5 +30,5 @@ def main() -> None:
     """Hevo pipelines as Dagster assets."""
 
 
-for command in (pipelines, objects, jobs, watch, resync, snapshot, doctor, sandbox):
+for command in (pipelines, objects, jobs, watch, resync, snapshot, doctor, sensor, sandbox):
     main.add_command(command)

@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from dagster_hevo.dagster_private import has_step_succeeded, report_engine_event
+from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.jobs.ledger import Ledger
+from dagster_hevo.jobs.marks import AssetSet, RecordMarks
+from dagster_hevo.jobs.outcome import JobOutcome
 
 RECORD_KEY = "dagster-hevo/ledger"
+RETRY_TAG = "dagster/retry_number"
 RUNS_IN_PROGRESS = frozenset(
     {
         dg.DagsterRunStatus.STARTING,
@@ -75,6 +79,15 @@ class InstanceStore:
             report_engine_event(self._instance, self._run, step_key, sentence, metadata)
 
 
+def mark_recorded(
+    instance: dg.DagsterInstance, account: str, outcome: JobOutcome, assets: Iterable[ObjectAsset]
+) -> None:
+    """Write down, for the job sensors, that a run has recorded a job for these assets."""
+    keys = AssetSet.of([asset.key for asset in assets])
+    marks = RecordMarks(InstanceStore(instance), account, outcome.pipeline_id, keys)
+    marks.finish(outcome.job.job_id)
+
+
 def ledger_of_step(
     instance: dg.DagsterInstance, run: dg.DagsterRun, step_key: str, *, base_url: str, attempt: int
 ) -> Ledger:
@@ -94,4 +107,5 @@ def ledger_of_step(
         root_run_id=run.root_run_id or run.run_id,
         step_key=step_key,
         attempt=attempt,
+        is_retry=RETRY_TAG in run.tags,
     )

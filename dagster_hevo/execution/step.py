@@ -22,14 +22,15 @@ from dagster_hevo.execution.events import (
     run_events,
     summary,
 )
+from dagster_hevo.execution.latency import latency_results
 from dagster_hevo.execution.recorded import recorded_by
-from dagster_hevo.execution.run_ledger import ledger_of_step
+from dagster_hevo.execution.run_ledger import ledger_of_step, mark_recorded
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Settlement
 from dagster_hevo.jobs.request import IfJobRunning, SyncRequest, make_request
 from dagster_hevo.jobs.runner import JobRunner
-from dagster_hevo.sensor_switch import JOB_SENSORS, warning_without_sensor
+from dagster_hevo.sensor_switch import warning_without_sensor
 
 if TYPE_CHECKING:
     from dagster_hevo.resources import HevoResource
@@ -100,7 +101,7 @@ def _materialize(
             f"Not waiting for job {job.job_id} of pipeline {pipeline_id} (wait_for_completion is "
             "false): the job sensor records its outcome."
         )
-        warning = warning_without_sensor(context.instance, JOB_SENSORS)
+        warning = warning_without_sensor(context.instance, hevo.account)
         if warning is not None:
             context.log.warning(warning)
         return
@@ -108,6 +109,14 @@ def _materialize(
     context.log.info(summary(outcome))
     recorded = recorded_before(context, outcome, assets, is_resumed=runner.state.is_resumed)
     yield from run_events(outcome, assets, selected=selected, checks=checks, recorded=recorded)
+    loaded = {
+        asset.key
+        for asset in assets
+        if (item := outcome.objects.get(asset.object_id)) is not None and item.result.is_fresh
+    }
+    yield from latency_results(outcome, context.assets_def.check_specs, checks, loaded)
+    # Dagster has stored each event when it asks for the next one.
+    mark_recorded(context.instance, hevo.account, outcome, assets)
     failure = failure_of_outcome(
         outcome, accept_completed_with_failures=config.accept_completed_with_failures
     )

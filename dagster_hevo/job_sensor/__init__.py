@@ -1,5 +1,7 @@
 """The job sensor: jobs that no run waits for, recorded like those that a run triggered.
 
-Here is whose a job is and whether it is recorded now. A tick is `dagster_hevo.observation`, the
-recording `dagster_hevo.job_record`, the sensor itself `dagster_hevo.sensors`.
+`tick.py` spends the tick's requests over the pipelines, `visit.py` walks through a pipeline's list
+of jobs, `settling.py` settles one job: whose it is (`ownership.py`), what is done with it
+(`decide.py`, pure), what becomes of it in Dagster (`recorder.py`). What is kept between ticks is
+`cursor.py`; what a user imports is `dagster_hevo.sensors`.
 """

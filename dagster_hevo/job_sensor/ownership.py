@@ -5,8 +5,9 @@ What follows from it is `decide.py`; the ledger itself is `dagster_hevo.jobs.led
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from dagster_hevo.api.enums import ResyncMode
 from dagster_hevo.api.models import Job
@@ -28,10 +29,10 @@ class JobOwnership:
         store: Where the ledger's lists are kept.
         base_url: Hevo's base URL.
         pipeline_id: The pipeline.
-        sensor_name: The sensor's name.
+        sensor_name: What names the sensor on this instance.
         discovery_timeout: Seconds that a triggered job may take to appear.
-        ended_at: When a run ended, in seconds since the epoch; None where it has not, or where that
-            is not known.
+        is_retry_known: Whether Dagster knows of a run, not ended or not yet begun, that re-executes
+            the run of a request.
     """
 
     def __init__(
@@ -42,13 +43,16 @@ class JobOwnership:
         *,
         sensor_name: str,
         discovery_timeout: float,
-        ended_at: Callable[[str], float | None],
+        is_retry_known: Callable[[RequestPointer, RecordedRequest], bool] | None = None,
     ) -> None:
         self._store = store
         self._ledger = PipelineLedger(store, base_url, pipeline_id)
+        # What is only looked at is read once: an answer is as of the moment that this was made, or
+        # a moment later. Claims are written and read in the store itself.
+        self._known = PipelineLedger(_ReadOnce(store), base_url, pipeline_id)
         self._me = f"{SENSOR_PREFIX}{sensor_name}"
         self._discovery_ms = round(discovery_timeout * 1000)
-        self._ended_at = ended_at
+        self._is_retry_known = is_retry_known
         self._starting = self._ledger.starting()
         self._claimed = {pointer.request_id: pointer for pointer in self._ledger.claimed()}
 
@@ -59,16 +63,30 @@ class JobOwnership:
             pointer.job_id for pointer in self._claimed.values() if pointer.job_id is not None
         )
 
+    def left_job_ids(self, known: Collection[str]) -> frozenset[str]:
+        """Those of these jobs that no run in progress waits for, without those known already."""
+        return frozenset(
+            pointer.job_id
+            for pointer in self._claimed.values()
+            if pointer.job_id is not None
+            and pointer.job_id not in known
+            and not self._known.is_running(pointer.run_id)
+        )
+
+    def recorders_of(self, job_id: str) -> frozenset[str]:
+        """The runs that began to record a job: one that died may have recorded a part of it."""
+        return self._known.recorders_of(job_id)
+
     def owner_of(self, job: Job, hevo_ms: int | None) -> Owner:
         """Whose a job is."""
-        if self._ledger.is_recorded(job.job_id):
+        if self._known.is_recorded(job.job_id):
             return Owner(OwnerKind.RECORDED)
-        request_id = self._ledger.owner_of(job.job_id)
+        request_id = self._known.owner_of(job.job_id)
         if request_id is not None and request_id != self._me:
             pointer = self._claimed.get(request_id)
             if pointer is not None:
                 return self._owner_by(pointer)
-            if self._ledger.is_for_sensor(job.job_id):
+            if self._known.is_for_sensor(job.job_id):
                 return Owner(OwnerKind.DETACHED)
             if request_id.startswith(SENSOR_PREFIX):
                 return Owner(OwnerKind.NOBODY)
@@ -78,15 +96,15 @@ class JobOwnership:
             self._owner_by(pointer) for pointer, _ in self._requests_that_may_own(job, hevo_ms)
         ]
         # What a run in progress may claim is left to it, whoever else may own it.
-        running = [owner for owner in owners if owner.kind is OwnerKind.RUN]
-        return next(iter(running or owners), Owner(OwnerKind.NOBODY))
+        waiting = [owner for owner in owners if owner.kind in {OwnerKind.RUN, OwnerKind.RETRY}]
+        return next(iter(waiting or owners), Owner(OwnerKind.NOBODY))
 
     def _requests_that_may_own(
         self, job: Job, hevo_ms: int | None
     ) -> list[tuple[RequestPointer, RecordedRequest]]:
         """The requests without a job that may own this one."""
         found = (
-            (pointer, self._ledger.request_of(pointer))
+            (pointer, self._known.request_of(pointer))
             for pointer in self._starting
             if pointer.request_id not in self._claimed
         )
@@ -97,15 +115,17 @@ class JobOwnership:
         ]
 
     def _owner_by(self, pointer: RequestPointer) -> Owner:
-        request = self._ledger.request_of(pointer)
+        request = self._known.request_of(pointer)
         if request is None:
             return Owner(OwnerKind.NOBODY)
         run_id = request.run_id
         if request.is_detached and self._store.has_succeeded(run_id, pointer.step_key):
             return Owner(OwnerKind.DETACHED, run_id)
-        if self._ledger.is_running(run_id):
+        if self._known.is_running(run_id):
             return Owner(OwnerKind.RUN, run_id)
-        return Owner(OwnerKind.ORPHANED, run_id, self._ended_at(run_id))
+        if self._is_retry_known is not None and self._is_retry_known(pointer, request):
+            return Owner(OwnerKind.RETRY, run_id)
+        return Owner(OwnerKind.ORPHANED, run_id)
 
     def _may_own(self, request: RecordedRequest, job: Job, hevo_ms: int | None) -> bool:
         newness = self._newness_for(request, job, hevo_ms)
@@ -193,3 +213,37 @@ def _as_sync_request(request: RecordedRequest) -> SyncRequest:
         ResyncMode(request.resync_mode),
         request.object_ids,
     )
+
+
+class _ReadOnce:
+    """A store whose lists are read once, and looked at as often as needed."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+        self._lists: dict[str, Sequence[str]] = {}
+        self._running: dict[str, bool] = {}
+
+    def append(self, name: str, entries: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def read(self, name: str) -> Sequence[str]:
+        if name not in self._lists:
+            self._lists[name] = self._store.read(name)
+        return self._lists[name]
+
+    def remove(self, name: str, entry: str) -> None:
+        raise NotImplementedError
+
+    def pause(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    def is_running(self, run_id: str) -> bool:
+        if run_id not in self._running:
+            self._running[run_id] = self._store.is_running(run_id)
+        return self._running[run_id]
+
+    def has_succeeded(self, run_id: str, step_key: str) -> bool:
+        return self._store.has_succeeded(run_id, step_key)
+
+    def tell(self, step_key: str, sentence: str, content: Mapping[str, Any]) -> None:
+        raise NotImplementedError

@@ -64,6 +64,7 @@ class Ledger:
         attempt: Which attempt of the step in this run, from 0.
         new_id: Makes ids that no other process makes.
         process_id: What names this process. Dagster may carry a run on in another one.
+        is_retry: Whether Dagster launched the run by itself, to retry one that failed.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Ledger:
         attempt: int = 0,
         new_id: Callable[[], str] = _new_id,
         process_id: str = _PROCESS_ID,
+        is_retry: bool = False,
     ) -> None:
         self._store = store
+        self._is_retry = is_retry
         self._base_url = base_url
         self._run_id = run_id
         self._root_run_id = root_run_id or run_id
@@ -132,6 +135,9 @@ class Ledger:
         if earlier.settlement is None:
             # A step that ended well does not wait for its job: it leaves it to the job sensor.
             return earlier.job_id is not None and self._has_succeeded(earlier)
+        if earlier.settlement is Settlement.OBSERVED and self._is_retry:
+            # The job sensor was quicker than Dagster's own retry, which wants no second load.
+            return self._has_succeeded(earlier)
         if earlier.settlement is not Settlement.RECORDED:
             return True
         if self._is_mine(earlier) and earlier.settled_by == self._process_id:

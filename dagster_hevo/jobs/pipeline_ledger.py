@@ -137,6 +137,14 @@ class PipelineLedger:
         first = first_other(self._store, name, f"{_RECORDING}{by}", counts=records)
         return None if first is None else first.removeprefix(_RECORDING)
 
+    def recorders_of(self, job_id: str) -> frozenset[str]:
+        """The runs that began to record the outcome of a job."""
+        entries = self._store.read(f"job/{self._place}/{job_id}")
+        found = {
+            entry.removeprefix(_RECORDING) for entry in entries if entry.startswith(_RECORDING)
+        }
+        return frozenset(who for who in found if not who.startswith(SENSOR_PREFIX))
+
     def mark_recorded(self, job_id: str, by: str) -> None:
         """Write down that a run has recorded the outcome of a job."""
         self._store.append(f"job/{self._place}/{job_id}", [f"{_RECORDED}{by}"])

@@ -12,7 +12,6 @@ import dagster as dg
 import pytest
 from station import Station, still_scenario
 
-from dagster_hevo import sensors
 from dagster_hevo.sandbox import HevoSandbox
 
 MEMORY_DISK = Path("/dev/shm")
@@ -29,7 +28,7 @@ def dagster_home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def station(dagster_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+def station(dagster_home: Path) -> Iterator[Callable[..., Any]]:
     """Open a station; arguments of `still_scenario`, of the resource and of the sensor."""
     opened: list[Station] = []
 
@@ -43,7 +42,6 @@ def station(dagster_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         sandbox = HevoSandbox(scenario or still_scenario(**options), speed=0).start()
         instance = dg.DagsterInstance.local_temp(str(dagster_home))
         place = Station(sandbox, instance, settings or {}, sensor or {})
-        monkeypatch.setattr(sensors, "CLOCK", place.now)
         opened.append(place)
         return place
 

@@ -11,22 +11,37 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.events import DagsterEvent, StepMaterializationData
 from dagster._core.execution.plan.objects import StepSuccessData
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+)
 from dagster._core.test_utils import freeze_time
 
 from dagster_hevo import HevoResource, build_hevo_assets_definitions, build_hevo_job_sensor
 from dagster_hevo.api.models import Job
-from dagster_hevo.execution.run_ledger import InstanceStore, ledger_of_step
+from dagster_hevo.execution.events import ObjectAsset
+from dagster_hevo.execution.run_ledger import InstanceStore, ledger_of_step, mark_recorded
 from dagster_hevo.jobs.ledger import Ledger
 from dagster_hevo.jobs.ledger_store import read_records, records_list
 from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request
 from dagster_hevo.sandbox import HevoSandbox, Scenario
-from dagster_hevo.sensor_switch import JOB_SENSORS
+from dagster_hevo.sensors import TickEnvironment
 
 STEP = "a_step"
+HERE = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
 AT_ONCE: dict[str, Any] = {
     "job_appears_after": (0, 0),
     "restarting_seconds": 0,
@@ -57,6 +72,7 @@ class Station:
     cursor: str | None = None
     last: Any = None
     log: list[str] = field(default_factory=list)
+    definitions: dg.Definitions | None = None
 
     def __post_init__(self) -> None:
         self.hevo = HevoResource(
@@ -74,9 +90,13 @@ class Station:
             }
         )
         self.assets = list(build_hevo_assets_definitions(workspace=self.hevo))
-        JOB_SENSORS.clear()
-        self.sensor = build_hevo_job_sensor(workspace=self.hevo, **self.sensor_options)
+        self.make_sensor()
         self.sandbox_began = len(self.sandbox.requests)
+
+    def make_sensor(self, **options: Any) -> None:
+        """The sensor as a code location makes it."""
+        given = {"environment": TickEnvironment(now=self.now), **self.sensor_options, **options}
+        self.sensor = build_hevo_job_sensor(workspace=self.hevo, **given)
 
     def now(self) -> float:
         """What time it is for all: the sandbox's."""
@@ -94,7 +114,10 @@ class Station:
         self.sandbox.advance(after)
         seen = len(self.sandbox.requests)
         with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, sensor_name=self.sensor.name
+            instance=self.instance,
+            cursor=self.cursor,
+            sensor_name=self.sensor.name,
+            definitions=self.definitions,
         ) as context:
             self.last = self.sensor(context)
         self.requests = [str(entry.path) for entry in self.sandbox.requests[seen:]]
@@ -110,6 +133,14 @@ class Station:
     def ticks(self, count: int, every: float = 60.0) -> None:
         for _ in range(count):
             self.tick(every)
+
+    def switch_sensor(self, status: InstigatorStatus) -> None:
+        """Tick once, and keep what the daemon keeps of it beside the switch in the web UI."""
+        self.tick()
+        origin = RemoteInstigatorOrigin(HERE, self.sensor.name)
+        data = SensorInstigatorData(cursor=self.cursor)
+        state = InstigatorState(origin, InstigatorType.SENSOR, status, data)
+        self.instance.add_instigator_state(state)
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -174,14 +205,22 @@ class Station:
                 raise_on_error=False,
             )
 
-    def begin_run(self, parent: str | None = None) -> dg.DagsterRun:
-        """A run in progress that nothing happens in but what a test writes."""
+    def begin_run(
+        self,
+        parent: str | None = None,
+        status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+        tags: Mapping[str, str] | None = None,
+    ) -> dg.DagsterRun:
+        """A run that nothing happens in but what a test writes."""
+        chain = {} if parent is None else {"dagster/root_run_id": parent}
         run = dg.DagsterRun(
             job_name="a_job",
             run_id=str(uuid.uuid4()),
-            status=dg.DagsterRunStatus.STARTED,
+            status=status,
             parent_run_id=parent,
             root_run_id=parent,
+            tags={**chain, **(tags or {})},
+            remote_job_origin=RemoteJobOrigin(HERE, "a_job"),
         )
         self.instance.add_run(run)
         return run
@@ -228,7 +267,12 @@ class Station:
         assert earlier.job_id == job.job_id
 
     def settle(self, run: dg.DagsterRun, job: Any) -> None:
-        """Write that the run has recorded its job."""
+        """Write that the run has recorded its job, for the assets of its pipeline."""
+        specs = [spec for each in self.assets for spec in each.specs]
+        assets = [asset for asset in map(ObjectAsset.of, specs) if asset is not None]
+        mine = [asset for asset in assets if asset.pipeline_id == job.pipeline_id]
+        outcome = JobOutcome(job.pipeline_id, self.job(job.job_id, job.pipeline_id), {})
+        mark_recorded(self.instance, self.hevo.account, outcome, mine)
         request = self.request(SyncAction.SYNC_NOW, job.pipeline_id)
         self.ledger(run).settle(request_id(run), request, job.job_id, Settlement.RECORDED)
 
@@ -239,12 +283,18 @@ class Station:
         content = StepSuccessData(duration_ms=1.0)
         self._report(run, dg.DagsterEventType.STEP_SUCCESS, step_key=STEP, content=content)
 
-    def record(self, run: dg.DagsterRun, job: Any) -> None:
+    def record_one(self, run: dg.DagsterRun, job: Any) -> None:
+        """Record the first object of a job in a run that then dies."""
+        self.record(run, job, most=1)
+
+    def record(self, run: dg.DagsterRun, job: Any, *, most: int | None = None) -> None:
         """Record a job in a run, as its step does."""
+        recorded = 0
         for asset in self.assets:
             for spec in asset.specs:
                 object_id = spec.metadata["dagster-hevo/object_id"]
-                if object_id in job.object_ids:
+                if object_id in job.object_ids and recorded != most:
+                    recorded += 1
                     event = dg.AssetMaterialization(
                         spec.key,
                         metadata={

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sensor.py"
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sensor_daemon.py"
 
 
 @pytest.mark.skipif(not BENCHMARK.exists(), reason="the benchmarks are not in the package")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from dagster._core.scheduler.instigation import InstigatorStatus
 from station import DaemonDied
 
 from dagster_hevo.jobs.request import SyncAction
@@ -67,7 +68,7 @@ def test_a_step_that_recorded_its_job_needs_no_request_when_its_run_goes_on(stat
 
 
 @pytest.mark.parametrize("claims", [True, False])
-def test_the_job_of_a_run_that_died_and_is_never_retried_is_recorded_after_a_grace(station, claims):
+def test_the_job_of_a_run_that_died_and_is_not_retried_is_recorded_at_once(station, claims):
     place = station()
     place.tick()
     run = place.begin_run()
@@ -76,9 +77,7 @@ def test_the_job_of_a_run_that_died_and_is_never_retried_is_recorded_after_a_gra
     if claims:
         place.claim(run, job)
     place.end_run(run, FAILED)
-    place.ticks(8)
-    assert not place.materialized()
-    place.ticks(6)
+    place.ticks(4)
     assert place.materialized() == place.loaded()
     assert place.records(run)[-1] == "observed"
 
@@ -91,8 +90,10 @@ def test_the_job_of_a_run_that_died_and_is_retried_is_recorded_by_the_retry(stat
     job = place.run_job()
     place.claim(run, job)
     place.end_run(run, FAILED)
+    place.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
     place.ticks(3)
-    again = place.begin_run(parent=run.run_id)
+    again = place.begin_run(parent=run.run_id, tags={"dagster/retry_number": "1"})
+    place.instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": again.run_id})
     place.resume(again, job)
     place.ticks(20)
     place.record(again, job)
@@ -216,22 +217,21 @@ def test_a_lost_cursor_records_nothing_twice(station):
 
 
 def test_the_step_says_when_the_sensor_is_off(station):
-    place = station(sensor={"default_status": dg.DefaultSensorStatus.STOPPED})
-    result = place.materialize(wait_for_completion=False)
-    assert "is off: nobody records the outcome" in logged(place, result)
-
-
-def test_the_step_says_when_there_is_no_sensor(station):
-    from dagster_hevo.sensor_switch import JOB_SENSORS
-
     place = station()
-    JOB_SENSORS.clear()
+    place.switch_sensor(InstigatorStatus.STOPPED)
     result = place.materialize(wait_for_completion=False)
-    assert "No job sensor was built" in logged(place, result)
+    assert "(hevo_job_sensor) is off: nobody records the outcome" in logged(place, result)
+
+
+def test_the_step_says_when_no_sensor_has_ticked(station):
+    place = station()
+    result = place.materialize(wait_for_completion=False)
+    assert "No job sensor has ticked on this Dagster instance" in logged(place, result)
 
 
 def test_the_step_says_nothing_when_the_sensor_is_on(station):
     place = station()
+    place.switch_sensor(InstigatorStatus.RUNNING)
     text = logged(place, place.materialize(wait_for_completion=False))
     assert "nobody records" not in text
     assert "the job sensor records its outcome" in text

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from simulation.play import Game
 
 INTERVAL = 30.0
-RETRY_GRACE = 120.0
 LOST_AFTER = 900.0
 OBJECTS_PATIENCE = 120.0
 QUIET_INTERVAL = 120.0
@@ -81,7 +80,6 @@ class Sensor:
             PIPELINE,
             sensor_name="jobs",
             discovery_timeout=self._discovery,
-            ended_at=game.instance.ended_at,
         )
         known = self.cursor.unsettled if self.cursor is not None else frozenset[str]()
         for job_id in sorted((known | ownership.awaited_job_ids) - jobs.keys()):
@@ -125,20 +123,13 @@ class Sensor:
         since = self.held.get(job.job_id, now)
         hevo_ms = view.hevo_now_ms()
         owner = ownership.owner_of(job, hevo_ms)
-        decision = decide(
-            job,
-            owner,
-            ended_since=since,
-            now=now,
-            retry_grace=RETRY_GRACE,
-            lost_after=LOST_AFTER,
-        )
+        decision = decide(job, owner, since, now, lost_after=LOST_AFTER)
         self._world.counts[f"owner: {owner.kind.value}"] += 1
         if self._world.is_traced:
             text = f"{job.job_id} is {job.status}, {owner}: {decision.value}"
             self._world.tell(process.name, text)
         if decision is not Decision.RECORD:
-            return decision is Decision.DROP
+            return decision in {Decision.DROP, Decision.GIVE_UP}
         listed = distinct(view.get_job_objects(PIPELINE, job.job_id))
         if not list_agrees(job, listed) and now - since < OBJECTS_PATIENCE:
             return False

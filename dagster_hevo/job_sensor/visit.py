@@ -1,0 +1,389 @@
+"""One pipeline in one tick: a walk through its list of jobs, in steps that each cost little.
+
+A step is one request, or what one request brought. Between two steps the tick may turn to another
+pipeline or end; `PipelineVisit.cursor` is always what to go on with. What is done with one job is
+`settling.py`; when to poll again, `expecting.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dagster_hevo.api.errors import HevoNotFoundError
+from dagster_hevo.api.models import Job, Page
+from dagster_hevo.job_sensor.cursor import (
+    MOST_OPEN,
+    MOST_SETTLED,
+    PipelineCursor,
+    Walk,
+    made_ms,
+)
+from dagster_hevo.job_sensor.expecting import due_after_visit
+from dagster_hevo.job_sensor.followed import FollowedPipeline, TickTools
+from dagster_hevo.job_sensor.ownership import JobOwnership
+from dagster_hevo.job_sensor.settling import JobSettler
+from dagster_hevo.jobs.job_list import JOBS_THAT_SHOW_AN_ORDER
+from dagster_hevo.jobs.marks import RecordMarks
+from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
+
+# Jobs that are not on the pages read are polled one by one, at most this many in a visit.
+MOST_POLLED_ALONE = 10
+# A list whose pages never end, or bring nothing new for so long, ends here.
+MOST_PAGES = 2000
+MOST_PAGES_WITHOUT_NEWS = 20
+# How far a list may be out of order and still run from the newest to the oldest job.
+DISORDER_MS = 60_000
+WRITTEN_EVERY = 6 * 3600.0
+LONGEST_PAUSE = 10 * 60.0
+LONGEST_PAUSE_UNKNOWN = 6 * 3600.0
+
+
+class PipelineVisit:
+    """Reads a pipeline's jobs and records those that ended, as far as the tick lets it.
+
+    Args:
+        followed: The pipeline.
+        cursor: How far it is.
+        tools: What the visits of a tick share.
+        is_newest_first: Whether this account's lists were seen to run from the newest job on.
+
+    Attributes:
+        cursor: How far it is now.
+        is_newest_first: The same as above, as of now.
+        settler: Records jobs, and knows what it has recorded.
+    """
+
+    def __init__(
+        self,
+        followed: FollowedPipeline,
+        cursor: PipelineCursor,
+        tools: TickTools,
+        is_newest_first: bool | None,
+    ) -> None:
+        self.cursor = cursor
+        self.is_newest_first = is_newest_first
+        self._followed = followed
+        self._tools = tools
+        self._pages: dict[str, tuple[Job, ...]] = {}
+        self._seen: dict[str, Job] = {}
+        self._without_news = 0
+        self._is_walk_over = False
+        self._is_first_walk = cursor.newest_ms is None
+        settings = tools.settings
+        self._marks = RecordMarks(
+            tools.store,
+            settings.base_url,
+            followed.pipeline.id,
+            followed.asset_set,
+            settings.sensor_id,
+        )
+        self.settler = JobSettler(
+            followed,
+            tools,
+            self._marks,
+            newer_than=self._newer_than,
+            seen=lambda: tuple(self._seen.values()),
+        )
+
+    @property
+    def pipeline_id(self) -> int:
+        """The pipeline."""
+        return self._followed.pipeline.id
+
+    def steps(self) -> Iterator[None]:
+        """All there is to do now, step by step.
+
+        Raises:
+            TickSpent: The tick may send no more requests.
+            HevoError: The list could not be read.
+        """
+        if self.cursor.walk is None or not self.cursor.walk.is_down:
+            yield from self._go_down()
+        yield from self._go_up()
+        yield from self._poll_open()
+        self._finish()
+
+    def end(self) -> None:
+        """Say what waits, also where the tick ended before the visit did."""
+        if self._is_first_walk or self.cursor.walk is None:
+            self.cursor = replace(self.cursor, waiting=0, oldest_ms=None)
+            return
+        latest_ms = self._latest_ms()
+        waiting = [
+            made_ms(job, latest_ms)
+            for job in self._seen.values()
+            if job.is_terminal
+            and job.job_id not in self.cursor.open
+            and not self._is_settled(job, latest_ms)
+        ]
+        known = [made for made in (*waiting, self.cursor.oldest_ms) if made is not None]
+        oldest_ms = min(known, default=None)
+        if self.cursor.walk.is_down:  # The pages come from the oldest to the newest.
+            oldest_ms = min((made for made in waiting if made is not None), default=oldest_ms)
+        self.cursor = replace(self.cursor, waiting=len(waiting), oldest_ms=oldest_ms)
+
+    def failed(self, *, is_unknown: bool) -> None:
+        """The list could not be read: pause, longer each time.
+
+        Args:
+            is_unknown: Whether Hevo says that there is no such pipeline, or page.
+        """
+        now, failures = self._tools.now(), self.cursor.failures + 1
+        longest = LONGEST_PAUSE_UNKNOWN if is_unknown and failures > 3 else LONGEST_PAUSE
+        interval = self._tools.settings.interval
+        pause = max(min(interval * 2 ** min(failures, 16), longest), interval)
+        walk = self.cursor.walk
+        if is_unknown or failures > 3:
+            walk = None  # The page where it goes on may be gone; the list's beginning is not.
+        self.cursor = replace(
+            self.cursor, walk=walk, failures=failures, due_at=now + pause, polled_at=now
+        )
+
+    # The list
+
+    def _go_down(self) -> Iterator[None]:
+        """Read pages until all that is not yet seen are known to be settled."""
+        while True:
+            walk = self.cursor.walk or Walk()
+            page = self._read_page(walk.cursor or "")
+            latest_ms = self._latest_ms()
+            to_do = [job for job in page.entries if not self._is_settled(job, latest_ms)]
+            times = [made for job in page.entries if (made := made_ms(job, latest_ms))]
+            walk = replace(
+                walk,
+                pages=walk.pages + 1,
+                newest_ms=max([*times, walk.newest_ms or 0]) or None,
+            )
+            if to_do:
+                new = (job.job_id for job in to_do if job.job_id not in self.cursor.open)
+                walk = walk.with_page_to_do(walk.cursor or "", new)
+            if self._is_last(page, walk, latest_ms):
+                walk = replace(walk, cursor=None, is_down=True)
+            else:
+                walk = replace(walk, cursor=page.next_cursor)
+            now = self._tools.now()
+            self.cursor = replace(self.cursor, walk=walk, polled_at=now, failures=0)
+            yield
+            if walk.is_down:
+                return
+
+    def _is_settled(self, job: Job, latest_ms: int | None) -> bool:
+        if self.cursor.is_settled(job, latest_ms):
+            return True
+        if job.job_id in self.cursor.open or self._is_first_walk:
+            return False
+        # What no longer fits into the cursor is in the ledger. What a run has recorded may still
+        # have to be told to those who wait for the job: `JobSettler`.
+        marks = self._marks.of(job.job_id)
+        mine = marks.begun_by == self._tools.settings.sensor_id
+        return marks.is_left or (marks.is_done and mine)
+
+    def _read_page(self, key: str) -> Page[Job]:
+        """Read a page; "" is the first one."""
+        pages = self._tools.hevo.job_pages(self.pipeline_id, key or None)
+        page = next(iter(pages))
+        news = {job.job_id for job in page.entries} - self._seen.keys()
+        self._without_news = 0 if news else self._without_news + 1
+        self._seen.update((job.job_id, job) for job in page.entries)
+        self._pages[key] = page.entries
+        return page
+
+    def _is_last(self, page: Page[Job], walk: Walk, latest_ms: int | None) -> bool:
+        """Whether the way down ends with this page."""
+        if not page.has_more or page.next_cursor in {None, walk.cursor}:
+            return True
+        if walk.pages >= MOST_PAGES or self._without_news >= MOST_PAGES_WITHOUT_NEWS:
+            self._tools.warn(
+                f"Pipeline {self.pipeline_id}: its list of jobs does not end after {walk.pages} "
+                "pages; what follows is not read."
+            )
+            return True
+        return self._is_older_from_here(page, walk, latest_ms)
+
+    def _is_older_from_here(self, page: Page[Job], walk: Walk, latest_ms: int | None) -> bool:
+        """Whether all that follows is older than what is settled.
+
+        Hevo promises no order. The list is trusted to run from the newest to the oldest job where
+        it was seen to do so over more than one page, and still does.
+        """
+        times = [made_ms(job, latest_ms) for page in self._pages.values() for job in page]
+        known = [made for made in times if made is not None]
+        if len(known) < len(times) or len(known) < JOBS_THAT_SHOW_AN_ORDER:
+            return False
+        newest_so_far = known[0]
+        for made in known:
+            if made > newest_so_far + DISORDER_MS:
+                self.is_newest_first = False
+                return False
+            newest_so_far = min(newest_so_far, made)
+        if known[-1] >= known[0]:
+            return False
+        if len(self._pages) > 1 and len(self._pages) == walk.pages:
+            self.is_newest_first = True
+        old_before = self.cursor.old_before_ms or 0
+        if self._is_first_walk:
+            begin_ms = self._begin_ms()
+            if begin_ms is None:
+                return True  # What follows was over before the pipeline was followed.
+            old_before = begin_ms
+        is_old = min(known[-len(page.entries) :]) < old_before - DISORDER_MS
+        return is_old and self.is_newest_first is True
+
+    # Its jobs
+
+    def _go_up(self) -> Iterator[None]:
+        """Settle the jobs of the pages that have some, the oldest first."""
+        while (walk := self.cursor.walk) is not None and walk.to_do:
+            key = walk.to_do[-1]
+            if key not in self._pages:
+                self._read_page(key)
+                yield
+            ownership = self._ownership()
+            jobs = sorted(self._pages[key], key=lambda job: (job.created_ts or 0, job.job_id))
+            for job in jobs:
+                if not self._is_waiting(job):
+                    yield from self._settle(job, ownership)
+            if len(self.cursor.open) >= MOST_OPEN:
+                return  # What waits has to be settled first: the cursor is bounded.
+            walk = self.cursor.walk
+            self.cursor = replace(self.cursor, walk=replace(walk, to_do=walk.to_do[:-1]))
+        self._end_walk()
+
+    def _is_waiting(self, job: Job) -> bool:
+        """Whether a job is worth a request only later."""
+        entry = self.cursor.open.get(job.job_id)
+        if entry is None or entry.is_over is not job.is_terminal:
+            return False
+        return entry.due_at > self._tools.now()
+
+    def _settle(self, job: Job, ownership: JobOwnership) -> Iterator[None]:
+        latest_ms = self._latest_ms()
+        if self.cursor.is_settled(job, latest_ms):
+            return
+        is_past = self._is_first_walk and job.is_terminal and self._is_past(job, latest_ms)
+        for cursor in self.settler.settle(self.cursor, job, ownership, is_past=is_past):
+            # Here, because the tick may end at each yield.
+            self.cursor = self._met(job, cursor, latest_ms)
+            self._trim()
+            yield
+
+    def _met(self, job: Job, cursor: PipelineCursor, latest_ms: int | None) -> PipelineCursor:
+        """The cursor once a job that the way down saw was met on the way up."""
+        walk, made = cursor.walk, made_ms(job, latest_ms)
+        is_new = job.job_id not in self.cursor.open and not self.cursor.is_settled(job, latest_ms)
+        is_known = job.job_id in cursor.open or cursor.is_settled(job, latest_ms)
+        if walk is None or not (is_new and is_known):
+            return cursor
+        if made is not None and made > (walk.newest_ms or 0):
+            return cursor  # It came after the way down.
+        return replace(cursor, walk=walk.without(job.job_id))
+
+    def _newer_than(self, job: Job) -> frozenset[str]:
+        made = job.created_ts or 0
+        others = self._seen.values()
+        return frozenset(item.job_id for item in others if made and (item.created_ts or 0) > made)
+
+    def _is_past(self, job: Job, latest_ms: int | None) -> bool:
+        """Whether a job that has ended was over before the pipeline was followed.
+
+        What the tick that begins to follow a pipeline sees of it is past. Where the first poll came
+        later, Hevo's times decide, with a tolerance: a job of just before may be recorded as well.
+        """
+        begin_ms, made = self._begin_ms(), made_ms(job, latest_ms)
+        return begin_ms is None or made is None or made < begin_ms
+
+    def _begin_ms(self) -> float | None:
+        """Since when the pipeline is followed, by Hevo's clock; None: since this very tick."""
+        since, tools = self.cursor.since, self._tools
+        if since >= tools.began:
+            return None
+        hevo_ms = tools.hevo.hevo_now_ms()
+        if hevo_ms is None:
+            return since * 1000
+        return hevo_ms - (tools.now() - since) * 1000 - CLOCK_TOLERANCE_MS
+
+    def _poll_open(self) -> Iterator[None]:
+        """Poll the jobs that are still to be recorded and were on no page, some of them."""
+        now = self._tools.now()
+        due = sorted(
+            (entry.due_at, job_id)
+            for job_id, entry in self.cursor.open.items()
+            if entry.due_at <= now and job_id not in self._seen
+        )
+        for _, job_id in due[:MOST_POLLED_ALONE]:
+            entry = self.cursor.open[job_id]
+            try:
+                job = self._tools.hevo.get_job(self.pipeline_id, job_id)
+            except HevoNotFoundError:
+                self.cursor = self.settler.missing(self.cursor, job_id, entry)
+                yield
+                continue
+            yield
+            for cursor in self.settler.settle(self.cursor, job, self._ownership()):
+                self.cursor = cursor
+                self._trim()
+                yield
+
+    def _ownership(self) -> JobOwnership:
+        """Whose the jobs are. Made once they were read: see `JobOwnership`."""
+        settings = self._tools.settings
+        return JobOwnership(
+            self._tools.store,
+            settings.base_url,
+            self.pipeline_id,
+            sensor_name=settings.sensor_id,
+            discovery_timeout=settings.discovery_timeout,
+            is_retry_known=self._tools.is_retry_known,
+        )
+
+    # What is kept
+
+    def _end_walk(self) -> None:
+        walk = self.cursor.walk
+        if walk is None:
+            return
+        if walk.is_partial or walk.unmet:
+            # Other jobs were met on the way up than were seen on the way down: pages have moved.
+            self.cursor = replace(self.cursor, walk=None, due_at=self._tools.now())
+            return
+        self._is_walk_over = True
+        self.cursor = self.cursor.after_walk(walk, self._begin_ms())
+        self._write()
+
+    def _finish(self) -> None:
+        """Say when to come back."""
+        if (self.cursor.walk is None and self._is_walk_over) or len(self.cursor.open) >= MOST_OPEN:
+            jobs = tuple(self._seen.values())
+            found = bool(self.settler.settled or self.cursor.open)
+            self.cursor = due_after_visit(
+                self.cursor, self._followed, jobs, self._tools, found=found
+            )
+
+    def _trim(self) -> None:
+        """Keep the newest settled jobs in the cursor; of the others the ledger knows."""
+        excess = len(self.cursor.settled) - MOST_SETTLED
+        if excess < MOST_SETTLED:
+            return
+        oldest_first = sorted(self.cursor.settled.items(), key=lambda item: item[1])
+        for job_id, _ in oldest_first[:excess]:
+            if job_id not in self.cursor.reported:
+                self._marks.leave(job_id)
+        self.cursor = replace(self.cursor, settled=dict(oldest_first[excess:]))
+
+    def _write(self) -> None:
+        """Tell the ledger how far this is, now and then: a lost cursor goes on from there."""
+        now, until_ms = self._tools.now(), self.cursor.old_before_ms or 1
+        if now - self.cursor.written_at < WRITTEN_EVERY:
+            return
+        for job_id in self.cursor.settled.keys() - self.cursor.reported:
+            self._marks.leave(job_id)
+        self._marks.follow_until(self.cursor.since, until_ms)
+        self.cursor = replace(self.cursor, written_at=now)
+
+    def _latest_ms(self) -> int | None:
+        """Times after this are nonsense: taken at its word, one would make all to come old."""
+        hevo_ms = self._tools.hevo.hevo_now_ms()
+        if hevo_ms is None:
+            return int((self._tools.now() + 24 * 3600) * 1000)
+        return hevo_ms + CLOCK_TOLERANCE_MS

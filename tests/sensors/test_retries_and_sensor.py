@@ -1,0 +1,171 @@
+"""A retry that Dagster knows of, queued or delayed, owns its run's job; what is recorded is told
+apart by the assets that it was recorded for."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from dagster_hevo import DagsterHevoTranslator
+from dagster_hevo.jobs.request import SyncAction
+
+FAILED = dg.DagsterEventType.RUN_FAILURE
+SUCCEEDED = dg.DagsterEventType.RUN_SUCCESS
+
+
+def orphaned(place):
+    """A run that died after it had claimed its job, which has loaded."""
+    place.tick()
+    run = place.begin_run()
+    place.trigger(run)
+    job = place.run_job()
+    place.claim(run, job)
+    place.end_run(run, FAILED)
+    return run, job
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED])
+def test_a_queued_retry_owns_the_job_as_long_as_it_is_queued(station, status):
+    place = station()
+    run, _ = orphaned(place)
+    place.begin_run(parent=run.run_id, status=status)
+    place.ticks(40)
+    assert not place.materialized()
+
+
+def test_a_delayed_retry_owns_the_job(station):
+    place = station()
+    run, _ = orphaned(place)
+    place.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    place.ticks(40)
+    assert not place.materialized()
+
+
+def test_a_run_that_will_not_be_retried_owns_nothing(station):
+    place = station()
+    run, _ = orphaned(place)
+    place.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    place.ticks(3)
+    assert place.materialized() == place.loaded()
+
+
+def test_a_retry_that_has_ended_owns_nothing(station):
+    place = station()
+    run, _ = orphaned(place)
+    again = place.begin_run(parent=run.run_id)
+    place.instance.add_run_tags(
+        run.run_id, {"dagster/will_retry": "true", "dagster/auto_retry_run_id": again.run_id}
+    )
+    place.ticks(3)
+    assert not place.materialized()
+    place.end_run(again, FAILED)
+    place.ticks(12)
+    assert place.materialized() == place.loaded()
+
+
+def test_a_retry_that_the_sensor_was_quicker_than_takes_the_job_and_loads_nothing(station):
+    place = station()
+    run, job = orphaned(place)
+    place.ticks(3)
+    assert place.materialized() == place.loaded()
+    again = place.begin_run(parent=run.run_id, tags={"dagster/retry_number": "1"})
+    earlier = place.ledger(again).resume(place.request(SyncAction.SYNC_NOW))
+    assert earlier is not None
+    assert earlier.job_id == job.job_id
+
+
+def test_a_person_who_executes_the_run_again_after_the_sensor_recorded_it_loads_again(station):
+    place = station()
+    run, _ = orphaned(place)
+    place.ticks(3)
+    again = place.begin_run(parent=run.run_id)
+    assert place.ledger(again).resume(place.request(SyncAction.SYNC_NOW)) is None
+
+
+def test_a_run_that_died_while_it_recorded_leaves_the_rest_to_the_sensor(station):
+    place = station()
+    run, job = orphaned(place)
+    assert place.ledger(run).begin_recording(place.request(SyncAction.SYNC_NOW), job.job_id) is None
+    place.record_one(run, job)
+    assert sum(place.materialized().values()) == 1
+    place.ticks(4)
+    assert place.materialized() == place.loaded()
+
+
+class OtherKeys(DagsterHevoTranslator):
+    """Another code location's names for the same objects."""
+
+    def get_asset_spec(self, props):
+        spec = super().get_asset_spec(props)
+        return spec.replace_attributes(key=spec.key.with_prefix("elsewhere"))
+
+
+def keys_recorded(place) -> set[str]:
+    instance = place.instance
+    return {
+        key.to_user_string()
+        for key in instance.all_asset_keys()
+        if instance.get_latest_materialization_event(key) is not None
+    }
+
+
+def test_a_second_location_with_other_keys_records_what_a_run_of_the_first_has_settled(station):
+    place = station(sensor={"translator": OtherKeys()})
+    place.tick()
+    run = place.begin_run()
+    place.trigger(run)
+    job = place.run_job()
+    place.claim(run, job)
+    place.record(run, job)
+    place.settle(run, job)
+    place.succeed_step(run)
+    place.end_run(run, SUCCEEDED)
+    place.ticks(4)
+    assert len([key for key in keys_recorded(place) if key.startswith("elsewhere/")]) == 2
+    assert sum(place.materialized().values()) == 2
+
+
+def test_two_sensors_with_other_keys_each_record_every_job_once(station):
+    place = station()
+    place.tick()
+    first, first_cursor = place.sensor, place.cursor
+    place.make_sensor(translator=OtherKeys(), name="another")
+    second, second_cursor = place.sensor, None
+    place.cursor = second_cursor
+    place.tick()
+    second_cursor = place.cursor
+    for _ in range(3):
+        place.run_job()
+        place.sensor, place.cursor = first, first_cursor
+        place.tick()
+        first_cursor = place.cursor
+        place.sensor, place.cursor = second, second_cursor
+        place.tick(0)
+        second_cursor = place.cursor
+    assert place.materialized() == place.loaded()
+    elsewhere = [
+        place.instance.fetch_materializations(key, limit=100).records
+        for key in place.instance.all_asset_keys()
+        if key.path[0] == "elsewhere"
+    ]
+    assert [len(each) for each in elsewhere] == [3, 3]
+
+
+def test_two_sensors_with_the_same_keys_record_every_job_once_together(station):
+    place = station()
+    place.tick()
+    first, first_cursor = place.sensor, place.cursor
+    place.make_sensor(name="another")
+    second, second_cursor = place.sensor, None
+    place.cursor = second_cursor
+    place.tick()
+    second_cursor = place.cursor
+    for _ in range(3):
+        place.run_job()
+        place.sensor, place.cursor = second, second_cursor
+        place.tick()
+        second_cursor = place.cursor
+        place.sensor, place.cursor = first, first_cursor
+        place.tick(0)
+        first_cursor = place.cursor
+    assert place.materialized() == place.loaded()
