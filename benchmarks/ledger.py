@@ -21,7 +21,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_hevo.execution.run_ledger import ledger_of_step
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncRequest, make_request
 

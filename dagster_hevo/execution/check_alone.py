@@ -12,7 +12,7 @@ from dagster_hevo.api.models import Job, JobObject
 from dagster_hevo.execution.events import ObjectAsset, check_result
 from dagster_hevo.jobs.hevo_api import HevoApi
 from dagster_hevo.jobs.job_list import read_jobs
-from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
+from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS
 from dagster_hevo.jobs.objects import ObjectIndex, distinct
 from dagster_hevo.jobs.outcome import list_agrees, outcome_of_job
 from dagster_hevo.jobs.settings import Clock, JobSettings, SystemClock

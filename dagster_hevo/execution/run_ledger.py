@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -25,6 +25,9 @@ from dagster_hevo.jobs.marks import AssetSet, RecordMarks
 from dagster_hevo.jobs.outcome import JobOutcome
 
 RECORD_KEY = "dagster-hevo/ledger"
+# Two ticks of a sensor, and a bit.
+SENSOR_PATIENCE = 150.0
+SENSOR_PAUSE = 2.0
 RETRY_TAG = "dagster/retry_number"
 RUNS_IN_PROGRESS = frozenset(
     {
@@ -86,6 +89,31 @@ def mark_recorded(
     keys = AssetSet.of([asset.key for asset in assets])
     marks = RecordMarks(InstanceStore(instance), account, outcome.pipeline_id, keys)
     marks.finish(outcome.job.job_id)
+
+
+def wait_for_sensor(
+    instance: dg.DagsterInstance,
+    base_url: str,
+    outcome: JobOutcome,
+    assets: Iterable[ObjectAsset],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until a job sensor that records a job for these assets has finished.
+
+    What it reports is stored when its tick ends, and marked by its next one.
+
+    Returns:
+        Whether it has; False where it is gone or takes too long.
+    """
+    keys = AssetSet.of([asset.key for asset in assets])
+    marks = RecordMarks(InstanceStore(instance), base_url, outcome.pipeline_id, keys)
+    for _ in range(round(SENSOR_PATIENCE / SENSOR_PAUSE)):
+        found = marks.of(outcome.job.job_id)
+        if found.is_done or found.begun_by is None:
+            return found.is_done
+        pause(SENSOR_PAUSE)
+    return False
 
 
 def ledger_of_step(

@@ -24,9 +24,10 @@ from dagster_hevo.execution.events import (
 )
 from dagster_hevo.execution.latency import latency_results
 from dagster_hevo.execution.recorded import recorded_by
-from dagster_hevo.execution.run_ledger import ledger_of_step, mark_recorded
+from dagster_hevo.execution.run_ledger import ledger_of_step, mark_recorded, wait_for_sensor
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
+from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX
 from dagster_hevo.jobs.records import Settlement
 from dagster_hevo.jobs.request import IfJobRunning, SyncRequest, make_request
 from dagster_hevo.jobs.runner import JobRunner
@@ -107,6 +108,9 @@ def _materialize(
         return
     outcome = runner.run()
     context.log.info(summary(outcome))
+    if (outcome.recorded_by or "").startswith(SENSOR_PREFIX):
+        context.log.info(f"The job sensor is recording job {outcome.job.job_id}; waiting for it.")
+        wait_for_sensor(context.instance, hevo.account, outcome, assets)
     recorded = recorded_before(context, outcome, assets, is_resumed=runner.state.is_resumed)
     yield from run_events(outcome, assets, selected=selected, checks=checks, recorded=recorded)
     loaded = {

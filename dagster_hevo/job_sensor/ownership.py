@@ -13,7 +13,8 @@ from dagster_hevo.api.enums import ResyncMode
 from dagster_hevo.api.models import Job
 from dagster_hevo.job_sensor.decide import Owner, OwnerKind
 from dagster_hevo.jobs.ledger_store import LedgerStore
-from dagster_hevo.jobs.matching import Fit, Newness, fit_by_objects, fit_by_type, newness_of
+from dagster_hevo.jobs.matching import Fit, fit_by_objects, fit_by_type
+from dagster_hevo.jobs.newness import Newness, newness_of
 from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import Answer, RecordedRequest, Settlement
 from dagster_hevo.jobs.request import SyncAction, SyncRequest

@@ -25,7 +25,7 @@ from dagster_hevo.job_sensor.ownership import JobOwnership
 from dagster_hevo.job_sensor.settling import JobSettler
 from dagster_hevo.jobs.job_list import JOBS_THAT_SHOW_AN_ORDER
 from dagster_hevo.jobs.marks import RecordMarks
-from dagster_hevo.jobs.matching import CLOCK_TOLERANCE_MS
+from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS
 
 # Jobs that are not on the pages read are polled one by one, at most this many in a visit.
 MOST_POLLED_ALONE = 10

@@ -4,7 +4,7 @@ Read in this order: `request.py` (what is requested), `state.py` and `steps.py` 
 observed and done), `decide.py` (the decision; its phases are `starting.py`, `finding.py` with
 `examining.py`, and `following.py` with `polling.py` and `schedule.py`; its errors `failures.py`),
 `runner.py` (carries it out, with `reading.py`, `job_list.py` and `hevo_api.py`), `matching.py`,
-`objects.py` and `outcome.py` (the rules of proof), `records.py`, `ledger.py`, `pipeline_ledger.py`
-and `ledger_store.py` (what survives a crash). `settings.py` holds the bounds; `cursor.py` is the
-job sensor's.
+`newness.py`, `objects.py` and `outcome.py` (the rules of proof), `records.py`, `ledger.py`,
+`pipeline_ledger.py` and `ledger_store.py` (what survives a crash), `marks.py` (what the job sensors
+have recorded). `settings.py` holds the bounds.
 """

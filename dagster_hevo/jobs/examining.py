@@ -9,21 +9,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.matching import (
-    CLOCK_TOLERANCE_MS,
-    Evidence,
-    Fit,
-    Newness,
-    fit_by_objects,
-    fit_by_type,
-    made_at,
-    newness_of,
-)
+from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
+from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, Newness, made_at, newness_of
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.state import Examination, Sighting, State
 from dagster_hevo.jobs.steps import JobsRead, ObjectsRead, Observation
 
-# Jobs appear in the list 5 to 15 seconds after they were made (hevo-api.md): a share of
+# Jobs appear in the list 5 to 15 seconds after they were made: a share of
 # job_discovery_timeout, so that whoever scales one scales both.
 LISTING_SHARE = 1 / 3
 MOST_EXAMINED_AT_ONCE = 5

@@ -26,12 +26,8 @@ from dagster_hevo.jobs.failures import (
 )
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
-from dagster_hevo.jobs.matching import (
-    CLOCK_TOLERANCE_MS,
-    Evidence,
-    best_match,
-    made_at,
-)
+from dagster_hevo.jobs.matching import Evidence, best_match
+from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, made_at
 from dagster_hevo.jobs.polling import begin_polling
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction

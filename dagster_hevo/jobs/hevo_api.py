@@ -98,7 +98,7 @@ def meaning_of(error: HevoError) -> tuple[Answer, bool]:
 
     A gateway's error says nothing about Hevo, and neither does an answer that is no result and no
     error: a redirect may follow a job that was started (303 means just that). An error in Hevo's
-    own words, with a status of 500, has been a refusal before (hevo-api.md, point 3).
+    own words, with a status of 500, has been a refusal before.
 
     Returns:
         The answer, and whether it refused in words that do not speak of a running job.

@@ -29,7 +29,7 @@ from dagster_hevo.jobs.ledger_store import (
     records_list,
     resuming_list,
 )
-from dagster_hevo.jobs.matching import LONGEST_DELAY, Baseline
+from dagster_hevo.jobs.newness import LONGEST_DELAY, Baseline
 from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import (
     Answer,

@@ -17,7 +17,7 @@ from dagster_hevo.jobs.ledger_store import (
     read_requests,
     records_list,
 )
-from dagster_hevo.jobs.matching import Rival
+from dagster_hevo.jobs.newness import Rival
 from dagster_hevo.jobs.records import (
     Record,
     RecordedRequest,

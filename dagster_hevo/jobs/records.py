@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, cast
 
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.request import SyncRequest
 
 FORMAT_VERSION = 2

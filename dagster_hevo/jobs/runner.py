@@ -17,7 +17,7 @@ from dagster_hevo.jobs.failures import taken_over_error
 from dagster_hevo.jobs.finding import CERTAIN_TIMEOUTS
 from dagster_hevo.jobs.hevo_api import HevoApi, meaning_of, send_trigger
 from dagster_hevo.jobs.ledger import Ledger
-from dagster_hevo.jobs.matching import LONGEST_DELAY, contested_jobs
+from dagster_hevo.jobs.newness import LONGEST_DELAY, contested_jobs
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.polling import begin_polling

@@ -23,7 +23,7 @@ from dagster_hevo.jobs.failures import (
 from dagster_hevo.jobs.finding import FIRST_WAIT_SHARE, WAIT_GROWTH, begin_finding
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
-from dagster_hevo.jobs.matching import Baseline, made_at
+from dagster_hevo.jobs.newness import Baseline, made_at
 from dagster_hevo.jobs.polling import POLLS_BEFORE_VANISHED, begin_polling, poll, seen_again
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import IfJobRunning

@@ -14,7 +14,7 @@ from typing import Any
 
 from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Job, JobObject
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import SyncRequest

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dagster_hevo.jobs.ledger import Ledger
 from dagster_hevo.jobs.ledger_store import MemoryStore, append_record, first_other, read_records
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.pipeline_ledger import PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import Record, RecordKind, Settlement
 from dagster_hevo.jobs.request import make_request

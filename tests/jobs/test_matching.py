@@ -9,19 +9,15 @@ from hypothesis import strategies as st
 from dagster_hevo.api.enums import JobStatus, JobType
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import (
-    CLOCK_TOLERANCE_MS,
-    Baseline,
     Coverage,
     Evidence,
     Fit,
-    Newness,
     best_match,
     coverage_of,
     fit_by_objects,
     fit_by_type,
-    made_at,
-    newness_of,
 )
+from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, Baseline, Newness, made_at, newness_of
 from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request
 
 FEW = settings(max_examples=100, deadline=None)

@@ -10,7 +10,7 @@ from shop_runs import failure_of, logged, materialized, told, wait_until
 
 from dagster_hevo import DagsterHevoTranslator, HevoResource, HevoSyncConfig, hevo_assets
 from dagster_hevo.execution.run_ledger import ledger_of_step
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.records import Settlement
 from dagster_hevo.jobs.request import make_request
 from dagster_hevo.sandbox import Fault

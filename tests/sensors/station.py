@@ -33,7 +33,7 @@ from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.execution.run_ledger import InstanceStore, ledger_of_step, mark_recorded
 from dagster_hevo.jobs.ledger import Ledger
 from dagster_hevo.jobs.ledger_store import read_records, records_list
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request

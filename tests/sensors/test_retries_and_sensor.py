@@ -7,6 +7,10 @@ import dagster as dg
 import pytest
 
 from dagster_hevo import DagsterHevoTranslator
+from dagster_hevo.execution.events import ObjectAsset
+from dagster_hevo.execution.run_ledger import InstanceStore, wait_for_sensor
+from dagster_hevo.jobs.marks import AssetSet, RecordMarks
+from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.request import SyncAction
 
 FAILED = dg.DagsterEventType.RUN_FAILURE
@@ -169,3 +173,50 @@ def test_two_sensors_with_the_same_keys_record_every_job_once_together(station):
         place.tick(0)
         first_cursor = place.cursor
     assert place.materialized() == place.loaded()
+
+
+# A run and a sensor that record one job at once
+
+
+class Recording:
+    """A job that a sensor records, or not, while a run waits."""
+
+    def __init__(self, place) -> None:
+        job = place.run_job()
+        self.job_id = job.job_id
+        specs = [spec for each in place.assets for spec in each.specs]
+        self.assets = [asset for asset in map(ObjectAsset.of, specs) if asset is not None]
+        self.outcome = JobOutcome(job.pipeline_id, place.job(job.job_id, job.pipeline_id), {})
+        self.instance, self.base_url = place.instance, place.hevo.account
+        keys = AssetSet.of([asset.key for asset in self.assets])
+        store = InstanceStore(self.instance)
+        self.marks = RecordMarks(store, self.base_url, job.pipeline_id, keys, "sensor")
+        self.waits: list[float] = []
+
+    def wait(self, *, finishes_at: int = 0) -> bool:
+        def pause(seconds: float) -> None:
+            self.waits.append(seconds)
+            if len(self.waits) == finishes_at:
+                self.marks.finish(self.job_id)
+
+        return wait_for_sensor(self.instance, self.base_url, self.outcome, self.assets, pause=pause)
+
+
+def test_a_run_waits_for_the_sensor_that_records_its_job(station):
+    recording = Recording(station())
+    recording.marks.begin(recording.job_id)
+    assert recording.wait(finishes_at=3)
+    assert len(recording.waits) == 3
+
+
+def test_a_run_does_not_wait_for_ever_for_a_sensor_that_is_gone(station):
+    recording = Recording(station())
+    recording.marks.begin(recording.job_id)
+    assert not recording.wait()
+    assert 100 < sum(recording.waits) < 200
+
+
+def test_a_run_does_not_wait_for_a_sensor_that_records_other_assets(station):
+    recording = Recording(station())
+    assert not recording.wait()
+    assert recording.waits == []

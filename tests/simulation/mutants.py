@@ -15,12 +15,14 @@ from dagster_hevo.jobs import (
     examining,
     following,
     matching,
+    newness,
     objects,
     outcome,
     pipeline_ledger,
     runner,
 )
-from dagster_hevo.jobs.matching import Evidence, Fit, Newness
+from dagster_hevo.jobs.matching import Evidence, Fit
+from dagster_hevo.jobs.newness import Newness
 from dagster_hevo.jobs.outcome import ObjectResult
 from dagster_hevo.jobs.state import Phase, State
 from dagster_hevo.jobs.steps import Finish
@@ -29,7 +31,7 @@ Patch = tuple[object, str, Any]
 
 
 def _old_jobs_are_new() -> list[Patch]:
-    real = matching.newness_of
+    real = newness.newness_of
 
     def newness_of(*args: Any, **kwargs: Any) -> Newness:
         found = real(*args, **kwargs)
@@ -39,7 +41,7 @@ def _old_jobs_are_new() -> list[Patch]:
 
 
 def _late_jobs_are_ours() -> list[Patch]:
-    real = matching.newness_of
+    real = newness.newness_of
 
     def newness_of(*args: Any, **kwargs: Any) -> Newness:
         found = real(*args, **kwargs)

@@ -241,8 +241,9 @@ class RunProcess:
             self._world.count("world: does not wait")
             return
         outcome = runner.run()
-        if outcome.recorded_by in {None, self._run.run_id}:
-            self._record(process, outcome)
+        if outcome.recorded_by not in {None, self._run.run_id}:
+            self._wait_for_recorder(process, outcome)
+        self._record(process, outcome)
         has_loaded = outcome.completion.has_loaded
         runner.settle(Settlement.RECORDED if has_loaded else Settlement.FAILED)
         if script.raises and number == 0:
@@ -252,6 +253,13 @@ class RunProcess:
             raise UserCodeError(
                 "cancelled" if outcome.job.status.was_cancelled else str(outcome.job.status)
             )
+
+    def _wait_for_recorder(self, process: Process, outcome: JobOutcome) -> None:
+        """Whoever is recording the job goes first; what it leaves is recorded here."""
+        for _ in range(75):
+            if outcome.job.job_id in self._instance.fully_recorded:
+                return
+            self._world.pause(process, 2.0)
 
     def _record(self, process: Process, outcome: JobOutcome) -> None:
         assets = self._game.objects.index.objects

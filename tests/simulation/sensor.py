@@ -8,12 +8,12 @@ from dagster_hevo.api.errors import HevoError, HevoNotFoundError
 from dagster_hevo.api.models import Job
 from dagster_hevo.job_sensor.decide import Decision, OwnerKind, decide
 from dagster_hevo.job_sensor.ownership import JobOwnership
-from dagster_hevo.jobs.cursor import JobCursor
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.objects import distinct
 from dagster_hevo.jobs.outcome import list_agrees, outcome_of_job
 from simulation.dagster_world import StoreView
 from simulation.hevo import HevoView
+from simulation.job_cursor import JobCursor
 from simulation.runs import ACCOUNT, record_outcome
 from simulation.server import PIPELINE
 from simulation.world import Process, World

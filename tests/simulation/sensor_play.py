@@ -24,7 +24,7 @@ from dagster_hevo.job_sensor.recorder import JobRecorder
 from dagster_hevo.job_sensor.tick import Tick
 from dagster_hevo.jobs.ledger import Ledger
 from dagster_hevo.jobs.marks import AssetSet, RecordMarks
-from dagster_hevo.jobs.matching import Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.pipeline_ledger import RequestPointer
 from dagster_hevo.jobs.records import Answer, RecordedRequest, Settlement
 from dagster_hevo.jobs.request import SyncAction, SyncRequest, make_request
@@ -212,7 +212,9 @@ class History:
         if self._dies(run, 0.1):
             return
         job = self.make_job(pipeline_id, delay=1.0)
-        ledger.write_answer(request_id, request, Answer.ACCEPTED, hevo_ms=hevo_ms, may_have_started_a_job=True)
+        ledger.write_answer(
+            request_id, request, Answer.ACCEPTED, hevo_ms=hevo_ms, may_have_started_a_job=True
+        )
 
         def claim() -> None:
             if self._dies(run, 0.15):
