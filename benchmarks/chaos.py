@@ -1,11 +1,11 @@
-"""Everything goes wrong at once, a thousand times: one Hevo job a wish, and each object recorded?
+"""Everything goes wrong at once, a thousand times: one Hevo job per request, and each object recorded?
 
 Several processes materialize pipelines, whole or in part, in real Dagster runs, while the local
 Hevo cuts connections before and after requests took effect, answers with 5xx, 429, HTML and half
 of an answer, and keeps requests waiting past the timeout. Times are the real ones divided by about
 a hundred, in the local Hevo and in the resource alike.
 
-    python benchmarks/chaos.py --wishes 1000 --pipelines 20 --processes 10
+    python benchmarks/chaos.py --requests 1000 --pipelines 20 --processes 10
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ FAULTS: tuple[tuple[str, tuple[FaultKind, ...], float], ...] = (
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One materialization that is asked for: a pipeline and the places of its tables."""
+class Wanted:
+    """One materialization that is requested: a pipeline and the places of its tables."""
 
     number: int
     pipeline_id: int
@@ -60,7 +60,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a wish in Dagster.
+    """What became of a request in Dagster.
 
     Attributes:
         recorded: Object, job and events loaded of each materialization.
@@ -69,7 +69,7 @@ class Report:
         seconds: How long it took.
     """
 
-    wish: Wish
+    wanted: Wanted
     recorded: tuple[tuple[str, str, int], ...]
     failure: str | None
     attempts: int
@@ -92,12 +92,12 @@ def all_faults() -> Iterator[Fault]:
 _WITH_STATUS = (FaultKind.STATUS_BEFORE, FaultKind.STATUS_AFTER)
 
 
-def wishes_of(count: int, pipelines: int, seed: int) -> list[Wish]:
-    """So many wishes, spread evenly: every other one for a part of its pipeline."""
+def requests_of(count: int, pipelines: int, seed: int) -> list[Wanted]:
+    """So many requests, spread evenly: every other one for a part of its pipeline."""
     chance = random.Random(seed)
     places = range(1, OBJECTS + 1)
     return [
-        Wish(
+        Wanted(
             number,
             101 + number % pipelines,
             tuple(places)
@@ -108,8 +108,10 @@ def wishes_of(count: int, pipelines: int, seed: int) -> list[Wish]:
     ]
 
 
-def carry_out(wishes: list[Wish], settings: dict[str, object], reports: Queue[Report]) -> None:
-    """What a process does: one Dagster run a wish, one after the other."""
+def carry_out(
+    wanted_all: list[Wanted], settings: dict[str, object], reports: Queue[Report]
+) -> None:
+    """What a process does: one Dagster run per request, one after the other."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     logging.disable(logging.CRITICAL)
     hevo = HevoResource(**settings)
@@ -122,23 +124,23 @@ def carry_out(wishes: list[Wish], settings: dict[str, object], reports: Queue[Re
             sys.stderr.write(f"{error}\n")
     by_pipeline = {one.op.name.rpartition("_")[2]: one for one in assets}
     with dg.DagsterInstance.ephemeral() as instance:
-        for wish in wishes:
+        for wanted in wanted_all:
             began = time.monotonic()
             result = dg.materialize(
-                [by_pipeline[str(wish.pipeline_id)]],
+                [by_pipeline[str(wanted.pipeline_id)]],
                 selection=[
-                    dg.AssetKey([f"shop_{wish.pipeline_id - 100}", f"table_{place:02d}"])
-                    for place in wish.places
+                    dg.AssetKey([f"shop_{wanted.pipeline_id - 100}", f"table_{place:02d}"])
+                    for place in wanted.places
                 ],
                 resources={"hevo": hevo},
                 instance=instance,
                 raise_on_error=False,
             )
-            reports.put(report_of(wish, result, time.monotonic() - began))
+            reports.put(report_of(wanted, result, time.monotonic() - began))
             instance.delete_run(result.run_id)
 
 
-def report_of(wish: Wish, result: dg.ExecuteInProcessResult, seconds: float) -> Report:
+def report_of(wanted: Wanted, result: dg.ExecuteInProcessResult, seconds: float) -> Report:
     recorded: list[tuple[str, str, int]] = []
     failure: str | None = None
     attempts = 1
@@ -158,14 +160,14 @@ def report_of(wish: Wish, result: dg.ExecuteInProcessResult, seconds: float) -> 
             ) or (content.error.message if content.error else "?")
     if failure is None and not result.success:
         failure = "the run failed without a failed step"
-    return Report(wish, tuple(recorded), failure, attempts, seconds)
+    return Report(wanted, tuple(recorded), failure, attempts, seconds)
 
 
 @dataclass
 class Count:
     """The table that is printed, and what it is made of."""
 
-    wishes: list[Wish]
+    wanted_all: list[Wanted]
     reports: dict[int, Report]
     jobs: list[SeenJob]
     rows: int
@@ -176,48 +178,48 @@ class Count:
         self.wrong: list[str] = []
         self.missing: list[str] = []
         for report in self.reports.values():
-            wish = report.wish
+            wanted = report.wanted
             job_ids = {job_id for _, job_id, _ in report.recorded}
             used.update(job_ids)
             for object_id, job_id, loaded in report.recorded:
                 job = by_id.get(job_id)
                 is_right = (
                     job is not None
-                    and object_id in wish.object_ids
-                    and frozenset(job.object_ids) == wish.object_ids
-                    and job.pipeline_id == wish.pipeline_id
+                    and object_id in wanted.object_ids
+                    and frozenset(job.object_ids) == wanted.object_ids
+                    and job.pipeline_id == wanted.pipeline_id
                     and loaded == self.rows
                 )
                 if not is_right:
-                    self.wrong.append(f"wish {wish.number}: {object_id}, {job_id}, {loaded}")
+                    self.wrong.append(f"request {wanted.number}: {object_id}, {job_id}, {loaded}")
             if len(report.recorded) != len({entry[0] for entry in report.recorded}):
-                self.wrong.append(f"wish {wish.number}: an object twice")
+                self.wrong.append(f"request {wanted.number}: an object twice")
             if len(job_ids) > 1:
-                self.wrong.append(f"wish {wish.number}: {len(job_ids)} jobs")
-            lost = wish.object_ids - {entry[0] for entry in report.recorded}
+                self.wrong.append(f"request {wanted.number}: {len(job_ids)} jobs")
+            lost = wanted.object_ids - {entry[0] for entry in report.recorded}
             if lost and report.failure is None:
-                self.missing.append(f"wish {wish.number}: {sorted(lost)}")
+                self.missing.append(f"request {wanted.number}: {sorted(lost)}")
         self.wrong += [
-            f"job {job_id}: recorded for {n} wishes" for job_id, n in used.items() if n > 1
+            f"job {job_id}: recorded for {n} requests" for job_id, n in used.items() if n > 1
         ]
-        self.stuck = [wish for wish in self.wishes if wish.number not in self.reports]
+        self.stuck = [wanted for wanted in self.wanted_all if wanted.number not in self.reports]
         self.failures = [report for report in self.reports.values() if report.failure]
         self.needless = [job for job in self.jobs if job.job_id not in used]
 
     @property
     def is_right(self) -> bool:
         problems = (self.wrong, self.missing, self.stuck, self.failures, self.needless)
-        return len(self.jobs) == len(self.wishes) and not any(problems)
+        return len(self.jobs) == len(self.wanted_all) and not any(problems)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wishes", type=int, default=1000)
+    parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--pipelines", type=int, default=20)
     parser.add_argument("--processes", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    wishes = wishes_of(arguments.wishes, arguments.pipelines, arguments.seed)
+    wanted_all = requests_of(arguments.requests, arguments.pipelines, arguments.seed)
     scenario = Scenario.simple(
         arguments.pipelines,
         OBJECTS,
@@ -253,7 +255,7 @@ def main() -> int:
                 args=(
                     # A pipeline belongs to one process: two runs of one pipeline at a time are
                     # what concurrent_subsets.py is about.
-                    [w for w in wishes if w.pipeline_id % arguments.processes == place],
+                    [w for w in wanted_all if w.pipeline_id % arguments.processes == place],
                     settings,
                     reports,
                 ),
@@ -263,14 +265,14 @@ def main() -> int:
         ]
         for process in processes:
             process.start()
-        found = collect(reports, len(wishes), processes)
+        found = collect(reports, len(wanted_all), processes)
         for process in processes:
             process.join(1.0)
             process.kill()
         jobs = [job for job in sandbox.jobs() if job.requested_by == "api"]
         struck = Counter(str(item.fault.kind) for item in sandbox.faults.struck)
         requests = len(sandbox.requests)
-    count = Count(wishes, found, jobs, rows=100)
+    count = Count(wanted_all, found, jobs, rows=100)
     tell(count, requests, struck, time.monotonic() - began)
     return 0 if count.is_right else 1
 
@@ -283,7 +285,7 @@ def collect(reports: Queue[Report], expected: int, processes: list) -> dict[int,
             report = reports.get(timeout=2 * STUCK_AFTER)
         except Empty:
             break
-        found[report.wish.number] = report
+        found[report.wanted.number] = report
         if len(found) % 100 == 0:
             print(f"... {len(found)} of {expected}", file=sys.stderr, flush=True)
     return found
@@ -293,7 +295,7 @@ def tell(count: Count, requests: int, struck: Counter[str], seconds: float) -> N
     retried = sum(report.attempts > 1 for report in count.reports.values())
     slowest = max((report.seconds for report in count.reports.values()), default=0.0)
     rows = {
-        "materializations asked": len(count.wishes),
+        "materializations requested": len(count.wanted_all),
         "Hevo jobs created": len(count.jobs),
         "wrong records": len(count.wrong),
         "missing records": len(count.missing),
@@ -309,7 +311,7 @@ def tell(count: Count, requests: int, struck: Counter[str], seconds: float) -> N
     print(f"{'slowest run':<36} {slowest:>7.1f}s\n{'all of it':<36} {seconds:>7.0f}s")
     print("\nfaults: " + ", ".join(f"{kind} {number}" for kind, number in sorted(struck.items())))
     for report in count.failures:
-        print(f"\nwish {report.wish.number} failed: {report.failure}")
+        print(f"\nwish {report.wanted.number} failed: {report.failure}")
     for line in [*count.wrong, *count.missing]:
         print(f"  {line}")
 

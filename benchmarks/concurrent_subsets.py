@@ -127,7 +127,7 @@ def main() -> int:
         refused = len([each for each in sandbox.triggers(101) if each.result != "accepted"])
     print(
         f"{right} of {rounds} rounds right: two runs, two jobs, each run its own; "
-        f"{refused} askings refused or passed over; {time.monotonic() - began:.0f} s"
+        f"{refused} triggers refused or passed over; {time.monotonic() - began:.0f} s"
     )
     return 0 if right == rounds else 1
 

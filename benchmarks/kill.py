@@ -1,4 +1,4 @@
-"""A run is killed at thirty points of a job's life and executed again: one Hevo job a wish?
+"""A run is killed at thirty points of a job's life and executed again: one Hevo job per request?
 
 Each point is reached from the server's side: the local Hevo holds the request that marks it, or the
 run's own event log shows it, and the process gets SIGKILL there. Then the run is called failed, as
@@ -44,7 +44,7 @@ class Point:
         name: What is going on.
         fault: The request that the local Hevo holds then, if it is told by a request.
         events: Else: how many events of this type the run's log holds by then.
-        part: Whether the wish is for a part of the pipeline.
+        part: Whether the wanted is for a part of the pipeline.
         instant: Whether the job is over before it is seen.
     """
 
@@ -100,7 +100,7 @@ def life_of_a_job() -> list[Point]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one killed wish."""
+    """What became of one killed wanted."""
 
     point: Point
     jobs: int
