@@ -1,4 +1,4 @@
-"""Everything goes wrong at once, a thousand times: one Hevo job per request, and each object recorded?
+"""Everything goes wrong at once, a thousand times: one Hevo job per request, each object recorded?
 
 Several processes materialize pipelines, whole or in part, in real Dagster runs, while the local
 Hevo cuts connections before and after requests took effect, answers with 5xx, 429, HTML and half

@@ -11,7 +11,7 @@ CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 def test_everything_goes_wrong_at_once_and_each_wish_has_one_job():
     ran = subprocess.run(
-        [sys.executable, CHAOS, "--wishes", "24", "--pipelines", "8", "--processes", "4"],
+        [sys.executable, CHAOS, "--requests", "24", "--pipelines", "8", "--processes", "4"],
         capture_output=True,
         text=True,
         timeout=240,
