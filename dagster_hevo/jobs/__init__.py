@@ -5,6 +5,6 @@ observed and done), `decide.py` (the decision; its phases are `starting.py`, `fi
 `examining.py`, and `following.py` with `polling.py` and `schedule.py`; its errors `failures.py`),
 `runner.py` (carries it out, with `reading.py`, `job_list.py` and `hevo_api.py`), `matching.py`,
 `newness.py`, `objects.py` and `outcome.py` (the rules of proof), `records.py`, `ledger.py`,
-`pipeline_ledger.py` and `ledger_store.py` (what survives a crash), `marks.py` (what the job sensors
-have recorded). `settings.py` holds the bounds.
+`pipeline_ledger.py`, `turns.py` and `ledger_store.py` (what survives a crash), `marks.py` (what the
+job sensors have recorded). `settings.py` holds the bounds.
 """

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from dagster_hevo.jobs.ledger_store import (
-    SECONDS_UNTIL_SEEN,
+    SECONDS_UNTIL_DECIDED,
     LedgerStore,
     append_record,
     first_other,
@@ -29,7 +29,7 @@ from dagster_hevo.jobs.ledger_store import (
     records_list,
     resuming_list,
 )
-from dagster_hevo.jobs.newness import LONGEST_DELAY, Baseline
+from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import (
     Answer,
@@ -42,6 +42,7 @@ from dagster_hevo.jobs.records import (
     requests_in,
 )
 from dagster_hevo.jobs.request import SyncRequest
+from dagster_hevo.jobs.turns import Turns
 
 
 def _new_id() -> str:
@@ -129,7 +130,22 @@ class Ledger:
             return True
         name = resuming_list(self._root_run_id, self._step_key, earlier.request_id)
         is_running = self._store.is_running
-        return first_other(self._store, name, self._run_id, counts=is_running) is None
+        while (
+            other := first_other(self._store, name, self._run_id, counts=is_running)
+        ) is not None:
+            if self._is_resumed_by(other, name, earlier.request_id):
+                return False
+        return True
+
+    def _is_resumed_by(self, other: str, name: str, request_id: str) -> bool:
+        """Whether another run goes on with a request, and does not give way itself."""
+        for seconds in SECONDS_UNTIL_DECIDED:
+            self._store.pause(seconds)
+            if other not in self._store.read(name) or not self._store.is_running(other):
+                return False
+            if any(x.request_id == request_id and x.run_id == other for x in self._requests()):
+                break
+        return True
 
     def _is_finished(self, earlier: RecordedRequest) -> bool:
         if earlier.settlement is None:
@@ -243,57 +259,10 @@ class Ledger:
                 appear.
             given_up: Requests that do not count: they were waited for in vain.
         """
-        ledger = self.pipeline(request)
-        other = None
-        for seconds in SECONDS_UNTIL_SEEN:
-            self._store.pause(seconds)
-            is_earlier, other = True, None
-            for pointer in ledger.starting():
-                if pointer.request_id == request_id:
-                    is_earlier = False
-                elif pointer.request_id in given_up:
-                    self._forget_if_gone(ledger, pointer, request_id)
-                elif self._may_still_get_a_job(ledger, pointer, hevo_ms, may_appear_within):
-                    other = pointer.request_id
-                    break
-            if other is None or is_earlier:
-                break
-        return other
-
-    def _forget_if_gone(
-        self, ledger: PipelineLedger, pointer: RequestPointer, request_id: str
-    ) -> None:
-        """Take out a request that was waited for in vain, where its run is gone."""
-        other = ledger.request_of(pointer) if request_id else None
-        if other is not None and not ledger.is_running(other.run_id):
-            ledger.remove_starting(pointer.request_id)
-
-    def _may_still_get_a_job(
-        self,
-        ledger: PipelineLedger,
-        pointer: RequestPointer,
-        hevo_ms: int | None,
-        may_appear_within: float,
-    ) -> bool:
-        """Whether the job of a request may yet come; what cannot is taken out of the list."""
-        # First: what a run that is gone has written does not change any more.
-        is_running = ledger.is_running(pointer.run_id)
-        other = ledger.request_of(pointer)
-        if other is None:
-            # It has not sent anything. An earlier attempt of our own step never will.
-            is_ours = (pointer.run_id, pointer.step_key) == (self._run_id, self._step_key)
-            if is_running and not is_ours:
-                return True
-        elif other.job_id is None and other.settlement is None:
-            if ledger.is_running(other.run_id):
-                return True
-            age = _age(other, hevo_ms)
-            if age is None:
-                return True  # Whoever has waited for it in vain takes it out.
-            if age <= LONGEST_DELAY:
-                return age <= may_appear_within
-        ledger.remove_starting(pointer.request_id)
-        return False
+        turns = Turns(self._store, self.pipeline(request), self._run_id, self._step_key)
+        return turns.another_starting(
+            request_id, hevo_ms=hevo_ms, may_appear_within=may_appear_within, given_up=given_up
+        )
 
     def owners(
         self, request_id: str, request: SyncRequest, job_ids: Iterable[str]
@@ -390,10 +359,3 @@ class Ledger:
             self._store.tell(
                 self._step_key, sentence, {"request": request_id, "kind": kind.value, **content}
             )
-
-
-def _age(other: RecordedRequest, hevo_ms: int | None) -> float | None:
-    """How many seconds ago another request was triggered, by Hevo's clock."""
-    if other.triggered_ms is None or hevo_ms is None:
-        return None
-    return (hevo_ms - other.triggered_ms) / 1000

@@ -65,10 +65,6 @@ TRIGGER_PATIENCE = 60.0
 OUTCOME_READ_PATIENCE = 300.0
 
 
-def _ignore_job(_: Job) -> None:
-    pass
-
-
 @dataclass
 class JobRunner:
     """Carries out one request: gets its job, waits for its end, and tells what became of it.
@@ -96,7 +92,7 @@ class JobRunner:
     clock: Clock = field(default_factory=SystemClock)
     budget: WatcherCount = field(default_factory=SoleWatcher)
     records_outcome: bool = True
-    on_job: Callable[[Job], None] = _ignore_job
+    on_job: Callable[[Job], object] = id
 
     def __post_init__(self) -> None:
         self._state = State(self.request, self.settings, self.index)
@@ -106,7 +102,7 @@ class JobRunner:
 
     @property
     def state(self) -> State:
-        """All that is known; for tests and for people."""
+        """All that is known; the step reads whether its request was resumed."""
         return self._state
 
     def start(self) -> Job:

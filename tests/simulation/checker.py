@@ -265,7 +265,9 @@ class _Checker:
                         f"({_brief(job)}; {'; '.join(map(_sent, triggers))})"
                     )
                 else:
-                    if any(self._seems_certain(job, trigger) for trigger in triggers):
+                    unsent = self._unsent(request)
+                    sent = [*triggers, *([unsent] if unsent is not None else [])]
+                    if any(self._seems_certain(job, trigger) for trigger in sent):
                         self._twins.add(job.job_id)
                     self._misled.add(owner)
                     self._taken.add(job.job_id)
