@@ -304,7 +304,7 @@ class _Checker:
             is_near = (
                 trigger.baseline_at - self._before(job)
                 <= job.created
-                <= trigger.sent_at + self._after()
+                <= self._ready_at(trigger.sent_at) + self._after()
             )
             wanted = trigger.object_ids or self._game.objects.active
             covers = job.parts.keys() >= wanted or "RESYNC" in (job.type or "")
@@ -331,6 +331,14 @@ class _Checker:
         if self._game.skew is None or not job.is_timed or "unknown words" in trigger.said:
             return False
         return job.created >= trigger.baseline_at + self._game.skew - PRECISION
+
+    def _ready_at(self, sent_at: float) -> float:
+        """When the pipeline was ready after a trigger: it may have restarted, more than once."""
+        moment = sent_at
+        for began, ended in self._server.restarts:
+            if began <= moment + 2.5 * self._game.discovery:
+                moment = max(moment, ended)
+        return moment
 
     def _after(self) -> float:
         """How long after its trigger a job can be made and still seem to come of it."""

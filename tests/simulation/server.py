@@ -45,6 +45,7 @@ class HevoServer:
         self.jobs: list[ModelJob] = []
         self.triggers: list[Trigger] = []
         self.cancelled: list[tuple[ModelJob, str]] = []
+        self.restarts: list[tuple[float, float]] = []
         self.restarting_until = -1.0
         self.outages: list[tuple[float, float]] = []
         self.on_list_read: Callable[[], None] = lambda: None
@@ -194,6 +195,7 @@ class HevoServer:
         if trigger.kind != "sync" and self._is("trigger: restarts afterwards", 0.5):
             longest = 300 if self._is("trigger: restarts for minutes", 0.5) else 50
             self.restarting_until = self.world.now + rng.uniform(5, longest)
+            self.restarts.append((self.world.now, self.restarting_until))
             delay = self.restarting_until - self.world.now
         kind = {"sync": "INCREMENTAL", "objects": "HISTORICAL"}.get(trigger.kind)
         if kind is None:
