@@ -28,7 +28,7 @@ from dagster_hevo.jobs.marks import RecordMarks
 from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
 
 # This part of the requests is enough to poll all pipelines of which nothing is expected.
-IDLE_SHARE = 0.1
+IDLE_SHARE = 0.06
 TICK_INTERVAL = 60.0
 
 
