@@ -73,6 +73,10 @@ class InstanceStore:
         run = self._instance.get_run_by_id(run_id)
         return run is not None and run.status in RUNS_IN_PROGRESS
 
+    def has_ended(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and run.is_finished
+
     def has_succeeded(self, run_id: str, step_key: str) -> bool:
         return has_step_succeeded(self._instance, run_id, step_key)
 

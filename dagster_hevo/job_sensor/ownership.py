@@ -243,6 +243,9 @@ class _ReadOnce:
             self._running[run_id] = self._store.is_running(run_id)
         return self._running[run_id]
 
+    def has_ended(self, run_id: str) -> bool:
+        return self._store.has_ended(run_id)
+
     def has_succeeded(self, run_id: str, step_key: str) -> bool:
         return self._store.has_succeeded(run_id, step_key)
 

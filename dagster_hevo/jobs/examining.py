@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
 from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, Newness, made_at, newness_of
@@ -134,6 +135,7 @@ def _fit_by_objects(state: State, job: Job, known: Examination, *, is_final: boo
         job,
         known.object_ids,
         unclear_ids=known.unclear_ids,
+        has_unknown=not known.object_ids <= state.index.objects.keys(),
         is_final=is_final,
     )
     # A list that is not complete may yet show more than was requested.
@@ -145,12 +147,14 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
     assert state.baseline is not None
     newness = _newness(state, job, seen.hevo_ms)
     fit = fit_by_type(state.triggered_request, job)
-    is_examined = job.is_terminal and seen.now >= state.find_until
+    waited = seen.now - state.triggered_at
+    is_deferred = job.status is JobStatus.DEFERRED and waited >= state.settings.deferred_timeout
+    is_examined = (job.is_terminal or is_deferred) and seen.now >= state.find_until
     if fit is Fit.OPEN:
         known = state.examined.get(job.job_id, Examination())
         is_final = job.is_terminal and known.is_list_complete
         fit = _fit_by_objects(state, job, known, is_final=is_final)
-        is_examined = is_examined and _is_decided(state, job, known, seen.now)
+        is_examined = is_examined and (is_deferred or _is_decided(state, job, known, seen.now))
     sighting = state.first_seen.get(job.job_id, Sighting())
     without = sighting.lists_without
     made = made_at(job, seen.hevo_ms)

@@ -15,9 +15,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.examining import evidence_of, has_waited, with_list, with_objects
 from dagster_hevo.jobs.failures import (
+    blocked_error,
     candidates_error,
     ignored_error,
     job_text,
@@ -27,7 +29,7 @@ from dagster_hevo.jobs.failures import (
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
 from dagster_hevo.jobs.matching import Evidence, best_match
-from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, made_at
+from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, DATE_PRECISION_MS, made_at
 from dagster_hevo.jobs.polling import begin_polling
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction
@@ -58,7 +60,7 @@ LONGEST_WAIT = 60.0
 # How long a job is looked for before anything is triggered again, in job_discovery_timeouts: longer
 # than before giving up, because a second trigger cannot be taken back.
 CERTAIN_TIMEOUTS = 2.5
-MOST_IGNORED_TRIGGERS = 10
+MOST_IGNORED_TRIGGERS = 3
 # One read of the list may leave our job out: no decision is made on a single one.
 LEAST_READS = 2
 STOP_PATIENCE = 20.0
@@ -190,12 +192,17 @@ def _conclude(state: State, seen: Observation) -> Next:
     candidates = [item for item in found if not item.is_foreign and not item.is_late]
     foreign = [item.job for item in found if item.is_foreign]
     others = [item.job for item in found if item.may_have_run_at_trigger]
-    running = running_job(foreign) or running_job(others, also_unknown=True)
+    unknown = [job for job in others if not job.status.is_known]
+    running = running_job(foreign) or running_job(unknown, also_unknown=True)
     state = _with_blocker(state, others, seen)
     is_over = seen.now >= state.find_until
     if not state.is_pipeline_checked and has_waited(state, seen.now):
         return state, ReadPipeline()
-    if running is not None:
+    blocks = running is not None and (
+        seen.now < state.certain_at
+        or (state.blocker is not None and running.job_id == state.blocker.job_id)
+    )
+    if running is not None and blocks:
         return _beside_foreign_job(state, running, candidates, seen, is_over=is_over)
     if not is_over or any(not item.is_examined for item in candidates):
         return _wait(state, seen)
@@ -245,9 +252,10 @@ def _with_blocker(state: State, foreign: Iterable[Job], seen: Observation) -> St
 def _ran_at_trigger(state: State, job: Job, seen: Observation) -> bool:
     """Whether a job ran at the moment of our trigger, as far as Hevo's clock tells."""
     assert state.baseline is not None
-    made = made_at(job, seen.hevo_ms)
-    triggered_ms = state.triggered_ms
-    if made is not None and triggered_ms is not None and made > triggered_ms + CLOCK_TOLERANCE_MS:
+    if job.status is JobStatus.SKIPPED:
+        return False  # Hevo skips its own jobs while another one runs, which may be ours.
+    made, before_ms = made_at(job, seen.hevo_ms), state.baseline.hevo_ms
+    if made is not None and before_ms is not None and made > before_ms + DATE_PRECISION_MS:
         return False
     if not job.is_terminal:
         return True
@@ -262,6 +270,10 @@ def _beside_foreign_job(
 ) -> Next:
     """A foreign job runs: ours may come when it has ended."""
     timeout = state.settings.job_discovery_timeout
+    waited = seen.now - state.triggered_at
+    if running.status is JobStatus.DEFERRED and waited >= state.settings.deferred_timeout:
+        error = blocked_error(state.request, running, waited)
+        return state.but(phase=Phase.ENDED), Finish(error=error)
     is_late = is_over and seen.now >= state.triggered_at + 2 * timeout and not candidates
     if is_late and state.settings.if_job_running is IfJobRunning.FAIL:
         error = ignored_error(state.request, f"job {job_text(running)}", state.triggers)

@@ -171,7 +171,9 @@ class Ledger:
         return earlier.run_id == self._run_id and earlier.attempt == self._attempt
 
     def is_held(self, request_id: str) -> bool:
-        """Whether no other run or attempt has taken a request over since this one began."""
+        """Whether this run goes on, and no other run or attempt has taken a request over."""
+        if self._store.has_ended(self._run_id):
+            return False
         found = [item for item in self._requests() if item.request_id == request_id]
         return not found or self._is_mine(found[-1])
 

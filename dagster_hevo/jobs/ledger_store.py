@@ -38,6 +38,10 @@ class LedgerStore(Protocol):
         """Whether a run is in progress."""
         ...
 
+    def has_ended(self, run_id: str) -> bool:
+        """Whether a run is known, and has ended."""
+        ...
+
     def has_succeeded(self, run_id: str, step_key: str) -> bool:
         """Whether a step of a run ended well."""
         ...
@@ -153,6 +157,9 @@ class MemoryStore:
         pass
 
     def is_running(self, run_id: str) -> bool:
+        return False
+
+    def has_ended(self, run_id: str) -> bool:
         return False
 
     def has_succeeded(self, run_id: str, step_key: str) -> bool:

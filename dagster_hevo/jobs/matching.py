@@ -105,6 +105,7 @@ def fit_by_objects(
     object_ids: frozenset[str],
     *,
     unclear_ids: frozenset[str] = frozenset(),
+    has_unknown: bool = False,
     is_final: bool,
 ) -> Fit:
     """What the type and the listed objects say together.
@@ -117,6 +118,8 @@ def fit_by_objects(
         job: A job whose type leaves it open.
         object_ids: The objects that it lists.
         unclear_ids: Objects that it may list: it names them so that several may be meant.
+        has_unknown: Whether it lists objects that we do not know. Any may be a requested one, in
+            words that nobody knows.
         is_final: Whether the list cannot grow any more: the job has ended and its list is complete.
     """
     if request.action is SyncAction.SYNC_NOW and job.type is JobType.HISTORICAL:
@@ -134,7 +137,7 @@ def fit_by_objects(
             return Fit.SUPERSET if is_final else Fit.OPEN
         return Fit.EXACT if coverage is Coverage.EXACT else Fit.SUPERSET
     is_unrelated = not request.required_ids & (object_ids | unclear_ids)
-    if is_final and coverage is Coverage.DIFFERENT and is_unrelated:
+    if is_final and coverage is Coverage.DIFFERENT and is_unrelated and not has_unknown:
         return Fit.NO
     return Fit.OPEN
 
@@ -160,7 +163,7 @@ class Evidence:
         waited: Whether so much time has passed since the trigger that our job is listed, as a rule.
         waited_long: Whether all the time has passed that it may take to be listed.
         was_listed_before: Whether it was listed before the trigger.
-        was_unended_before: Whether it had not ended then, as far as its status told.
+        was_unended_before: Whether its status did not tell then whether it had ended.
     """
 
     job: Job

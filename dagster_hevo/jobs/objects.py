@@ -97,7 +97,6 @@ class ObjectIndex:
                 for path in _suffixes(item.source_path):
                     by_path.setdefault(path, set()).add(item.object_id)
             by_name.setdefault(item.name, set()).add(item.object_id)
-        self._letters = {item.object_id: _letters(item.name) for item in self.objects.values()}
         self._may_mean = {
             name: by_path.get(name, set()) | by_name.get(name, set())
             for name in by_path.keys() | by_name.keys()
@@ -130,6 +129,8 @@ class ObjectIndex:
         if path is not None and "." in path:
             # The namespace decides; a name beside it must not say otherwise.
             return self._by_path.get(path) or listed.object_id or path
+        if name and path and name != path and not name.endswith(f".{path}"):
+            return listed.object_id or path  # The two contradict each other.
         name = name or path
         if not name or name in self._ambiguous:
             return listed.object_id
@@ -150,24 +151,9 @@ class ObjectIndex:
             path = path_text(item.source_namespace)
             names = {name for name in (item.object_name, path) if name}
             found.update(*(self._may_mean.get(name, ()) for name in names))
-            found.update(*(self._loosely(name) for name in names))
             if not names:
                 found.update(self.objects)
         return frozenset(found)
-
-    def _loosely(self, name: str) -> frozenset[str]:
-        """The objects whose names a job's word for an object may be made of."""
-        word = _letters(name)
-        return frozenset(
-            object_id
-            for object_id, known in self._letters.items()
-            if known in word or word in known
-        )
-
-
-def _letters(name: str) -> str:
-    """A name without case, prefixes' underscores, and separators."""
-    return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def _suffixes(path: str) -> Iterable[str]:

@@ -163,7 +163,7 @@ class RecordedRequest:
         is_adopted: Whether that is a foreign job.
         may_be_cancelled: Whether the evidence is so good that the job may be cancelled.
         is_detached: Whether its run does not wait for the job's end.
-        run_id: The run that holds it: the last one that wrote.
+        run_id: The run that holds it: the one that began it, or the last one that resumed it.
         attempt: The attempt of that run's step.
         settlement: How it ended, or None while it is open.
         settled_by: The process that wrote so.
@@ -272,6 +272,9 @@ class RecordedRequest:
         )
 
     def _held_by(self, record: Record, **changes: Any) -> RecordedRequest:
+        # A request is handed on by RESUMED alone: who writes later does not take it back.
+        if self.run_id and record.kind is not RecordKind.RESUMED:
+            return replace(self, **changes)
         return replace(self, run_id=record.run_id, attempt=record.attempt, **changes)
 
 

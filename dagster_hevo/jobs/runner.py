@@ -58,6 +58,7 @@ from dagster_hevo.jobs.steps import (
     WriteBaseline,
 )
 
+HELD = (WriteBaseline, SendTrigger, WithdrawTrigger, ClaimJob, StartOver)
 CANCEL_PATIENCE = 10.0
 # A trigger that is cut off may have worked, and an outcome that is not read is lost: poll_timeout
 # does not shorten these.
@@ -268,6 +269,8 @@ class JobRunner:
 
     def _act(self, action: Effect) -> Observation:
         state = self._state
+        if isinstance(action, HELD) and not self.ledger.is_held(state.request_id):
+            raise taken_over_error(self.request)
         if isinstance(action, WriteBaseline):
             return self._write_baseline(action.given_up)
         if isinstance(action, LookForOthers):

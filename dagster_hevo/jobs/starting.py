@@ -147,7 +147,7 @@ def after_ready_read(state: State, seen: Observation) -> Next:
         job=None,
         first_list=None,
         listed_before=frozenset(jobs),
-        unended_before=frozenset(job.job_id for job in jobs.values() if not job.is_terminal),
+        unended_before=frozenset(job.job_id for job in jobs.values() if not job.status.is_known),
     )
     return state, WriteBaseline(state.given_up)
 

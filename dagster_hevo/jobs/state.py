@@ -112,7 +112,7 @@ class State:
         earlier_request: What an earlier attempt triggered, which may be more than is wanted now.
         first_list: The jobs of a first read before the trigger, where one read is not enough.
         listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
-        unended_before: Those of them that had not ended, as far as their status told.
+        unended_before: Those of them whose status did not tell whether they had ended.
         baseline: The jobs before the trigger.
         waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid5
+from zlib import crc32
 
 from dagster_hevo.sandbox.clock import SandboxClock
 from dagster_hevo.sandbox.jobs import JobRun, ObjectProgress
@@ -167,6 +168,7 @@ def job_object_body(pipeline: PipelineState, state: ObjectState, entry: ObjectPr
             "bare": name,
             "qualified": f"{schema}.{name}",
             "prefixed": f"PREFIX_{name.upper()}",
+            "hashed": f"t{crc32(name.encode()):08x}",
             "none": None,
         }[behaviour.job_object_names],
         "status": spelt(entry.status, behaviour),

@@ -73,7 +73,7 @@ class Behaviour(ScenarioModel):
         job_object_ids: `own` (those of the pipeline's objects), `none` (left out) or `other`
             (UUIDs that no pipeline object has).
         job_object_names: `bare`, `qualified` (`schema.table`), `prefixed` (in capitals,
-            after a prefix) or `none` (left out).
+            after a prefix), `hashed` (words that tell nothing) or `none` (left out).
         job_objects_leave_out: The last N objects of a job are counted but never listed.
         job_loads_also: A resync of some objects loads N further active objects of the pipeline.
         job_drops_requested: A resync of some objects leaves out the last N that were requested.
@@ -121,7 +121,7 @@ class Behaviour(ScenarioModel):
     job_objects_late_seconds: float = Field(default=30.0, ge=0)
     job_object_fields: Literal["full", "short"] = "full"
     job_object_ids: Literal["own", "none", "other"] = "own"
-    job_object_names: Literal["bare", "qualified", "prefixed", "none"] = "bare"
+    job_object_names: Literal["bare", "qualified", "prefixed", "hashed", "none"] = "bare"
     job_objects_leave_out: int = Field(default=0, ge=0)
     job_loads_also: int = Field(default=0, ge=0)
     job_drops_requested: int = Field(default=0, ge=0)

@@ -145,6 +145,9 @@ class BookStore:
     def is_running(self, run_id: str) -> bool:
         return run_id in self._book.in_progress
 
+    def has_ended(self, run_id: str) -> bool:
+        return run_id not in self._book.in_progress
+
     def has_succeeded(self, run_id: str, step_key: str) -> bool:
         return run_id in self._book.succeeded
 

@@ -360,10 +360,11 @@ def ends_with_one_trigger_and_candidates(world, *names, **given):
 
 
 @pytest.mark.parametrize("setting", [IfJobRunning.WAIT, IfJobRunning.FAIL])
+@pytest.mark.parametrize("words", ["prefixed", "hashed"])
 def test_words_for_objects_that_nobody_knows_are_no_reason_for_a_second_trigger(
-    make_world, setting
+    make_world, words, setting
 ):
-    world = make_world(job_object_fields="short", job_object_names="prefixed")
+    world = make_world(job_object_fields="short", job_object_names=words)
     ends_with_one_trigger_and_candidates(world, "a", if_job_running=setting)
 
 
@@ -378,6 +379,15 @@ def test_an_old_job_without_a_status_is_no_reason_to_wait_or_to_trigger_again(ma
     world = make_world(
         odd_job_values=True, triggers_without_effect_every=1, history=[{"minutes_ago": 900}]
     )
+    with pytest.raises(HevoJobNotFoundError, match="not triggered again"):
+        world.runner("a").run()
+    assert world.requests("POST", "*/actions/*") == 1
+    assert world.time.monotonic() < 120
+
+
+def test_an_old_deferred_job_is_no_reason_to_wait_or_to_trigger_again(make_world):
+    past = [{"status": "DEFERRED", "minutes_ago": 300}, {"minutes_ago": 60}]
+    world = make_world(triggers_without_effect_every=1, history=past)
     with pytest.raises(HevoJobNotFoundError, match="not triggered again"):
         world.runner("a").run()
     assert world.requests("POST", "*/actions/*") == 1

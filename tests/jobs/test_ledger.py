@@ -192,6 +192,11 @@ def test_a_request_that_another_run_carries_on_is_not_held_any_more():
     assert second.resume(REQUEST) is not None
     assert second.is_held(request_id)
     assert not first.is_held(request_id)
+    # What the first one writes later does not give the request back to it.
+    claimed = {"is_adopted": False, "may_be_cancelled": False, "is_detached": False}
+    first.claim(request_id, REQUEST, "job", **claimed)
+    assert not first.is_held(request_id)
+    assert second.is_held(request_id)
 
 
 def a_ledger(store: MemoryStore, run: str = "run", **given) -> Ledger:

@@ -7,6 +7,7 @@ import threading
 import pytest
 from harness import Killed
 
+from dagster_hevo.api.errors import HevoRequestTakenOverError
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 from dagster_hevo.sandbox import FaultKind
 
@@ -147,3 +148,12 @@ def test_a_run_that_hangs_before_its_trigger_does_not_stop_the_others_for_ever(m
     outcome = world.materialize()
     assert world.triggered_jobs() == [outcome.job.job_id]
     assert world.time.monotonic() < 1800
+
+
+def test_a_run_that_dagster_took_for_gone_triggers_nothing_any_more(make_world):
+    world = make_world(seconds=100)
+    world.sandbox.start_scheduled_job(101)
+    world.time.at(20, lambda: world.book.end("run", has_succeeded=False))
+    with pytest.raises(HevoRequestTakenOverError, match="nothing"):
+        world.runner().run()
+    assert world.triggers() == []

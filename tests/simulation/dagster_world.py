@@ -141,6 +141,10 @@ class StoreView:
         run = self._instance.runs.get(run_id)
         return run is not None and run.ended_at is None
 
+    def has_ended(self, run_id: str) -> bool:
+        self._pass()
+        return self._instance.ended_at(run_id) is not None
+
     def has_succeeded(self, run_id: str, step_key: str) -> bool:
         self._pass()
         run = self._instance.runs.get(run_id)

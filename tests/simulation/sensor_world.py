@@ -176,6 +176,10 @@ class SensorWorld:
         run = self.runs.get(run_id)
         return run is not None and not run.ended and not run.is_queued
 
+    def has_ended(self, run_id: str) -> bool:
+        run = self.runs.get(run_id)
+        return run is not None and run.ended
+
     def has_succeeded(self, run_id: str, step_key: str) -> bool:
         run = self.runs.get(run_id)
         return run is not None and run.has_succeeded
