@@ -67,6 +67,7 @@ class OpenJob:
         changed_ms: When it last changed, as Hevo says, while it runs.
         objects_cursor: Where to go on with the list of its objects, of which the pages before are
             recorded; None: at the first page.
+        made_ms: When it was made, as Hevo says.
     """
 
     since: float
@@ -75,6 +76,7 @@ class OpenJob:
     failures: int = 0
     changed_ms: int | None = None
     objects_cursor: str | None = None
+    made_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -345,6 +347,7 @@ _OPEN = {
     "failures": count,
     "changed_ms": count,
     "objects_cursor": text,
+    "made_ms": count,
 }
 _WALK = {
     "cursor": text,

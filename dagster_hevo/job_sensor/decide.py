@@ -20,7 +20,8 @@ GIVEN_UP_AFTER = 7 * 24 * 3600.0
 class OwnerKind(Enum):
     """Whose a job is, by the ledger and by what Dagster knows of the runs.
 
-    ``NOBODY``: no run will record it: none triggered it, or the one that did has left it here.
+    ``NOBODY``: no run will record it: none triggered it, or the run that did has left it to the
+    sensor.
     ``RUN``: a run in progress waits for it, or may still claim it. ``RETRY``: its run is gone, and
     Dagster knows of a retry that will resume it, queued or delayed. ``DETACHED``: its run left it
     to the sensor on purpose. ``ORPHANED``: its run is gone and has not recorded it. ``SETTLED``:

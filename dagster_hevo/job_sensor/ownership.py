@@ -165,7 +165,12 @@ class JobOwnership:
         return newness_of(job, request.baseline, until_ms=until_ms, now_ms=hevo_ms)
 
     def claim(
-        self, job: Job, hevo_ms: int | None, *, object_ids: frozenset[str] = frozenset()
+        self,
+        job: Job,
+        hevo_ms: int | None,
+        *,
+        object_ids: frozenset[str] = frozenset(),
+        gone: frozenset[str] = frozenset(),
     ) -> bool:
         """Claim a job before it is recorded; say whether the sensor may record it.
 
@@ -177,10 +182,11 @@ class JobOwnership:
             job: The job.
             hevo_ms: Hevo's time now.
             object_ids: The objects that the job lists.
+            gone: Runs that count as gone, whatever Dagster says of them.
         """
         if not self._has_claimed(job, hevo_ms, object_ids):
             return False
-        recorder = self._ledger.begin_recording(job.job_id, self._me)
+        recorder = self._ledger.begin_recording(job.job_id, self._me, gone=gone)
         # Another sensor records for its own code location, or for the same one and then an event
         # that is there already is not written again.
         return recorder is None or recorder.startswith(SENSOR_PREFIX)

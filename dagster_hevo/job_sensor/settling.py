@@ -31,6 +31,9 @@ MOST_FAILURES = 24
 # A job that was seen and that Hevo does not know any more is given up after this many seconds.
 GONE_AFTER = 24 * 3600.0
 LONGEST_PAUSE = 3600.0
+# A job of whose objects Hevo knows nothing so many times in a row has none. And after so many a
+# page that cannot be read is left, and the list begun again.
+FAILURES_UNTIL_EMPTY = 3
 # A list of objects that is longer is recorded in parts.
 MOST_OBJECT_PAGES = 25
 # Another sensor that records the same assets and has not finished after so long is gone.
@@ -113,7 +116,12 @@ class JobSettler:
         else:
             cursor = cursor.with_open(job.job_id, entry)
             is_settled = decision is Decision.DROP
-            yield from self._record(cursor, job, entry, marks, ownership, is_settled=is_settled)
+            # A run that Dagster calls in progress, and that has not recorded its job for so long.
+            is_gone = decision is Decision.RECORD and owner.kind is OwnerKind.RUN
+            gone = ownership.recorders_of(job.job_id) if is_gone else frozenset[str]()
+            yield from self._record(
+                cursor, job, entry, marks, ownership, is_settled=is_settled, gone=gone
+            )
 
     def missing(self, cursor: PipelineCursor, job_id: str, entry: OpenJob) -> PipelineCursor:
         """Hevo does not know a job that was seen before."""
@@ -134,12 +142,16 @@ class JobSettler:
             ended_ago = 0.0
             if hevo_ms is not None and job.updated_ts is not None:
                 ended_ago = max(hevo_ms - job.updated_ts, 0) / 1000
-            return OpenJob(max(now - ended_ago, self.tools.began - 30 * 24 * 3600), is_over=True)
+            return OpenJob(
+                max(now - ended_ago, self.tools.began - 30 * 24 * 3600),
+                is_over=True,
+                made_ms=made_ms(job),
+            )
         goes_on = job.status is JobStatus.IN_PROGRESS and job.updated_ts is not None
         has_changed = known is not None and known.changed_ms != job.updated_ts
         if known is not None and not known.is_over and not (goes_on and has_changed):
             return replace(known, failures=0)
-        return OpenJob(now, changed_ms=job.updated_ts)
+        return OpenJob(now, changed_ms=job.updated_ts, made_ms=made_ms(job))
 
     def _given_up(self, cursor: PipelineCursor, job_id: str, why: str) -> PipelineCursor:
         self.tools.recorder.warn(
@@ -162,6 +174,7 @@ class JobSettler:
         ownership: JobOwnership,
         *,
         is_settled: bool,
+        gone: frozenset[str],
     ) -> Iterator[PipelineCursor]:
         """Record a job, unless what became of its objects is not known yet."""
         tools, now = self.tools, self.tools.now()
@@ -169,7 +182,7 @@ class JobSettler:
         if tools.recorder.is_full:
             raise TickSpent
         tools.budget.check_time()
-        is_anothers = marks.begun_by not in {None, me} and now - entry.since < TAKEN_OVER_AFTER
+        is_anothers = marks.begun_by not in {None, me} and now - marks.begun_at < TAKEN_OVER_AFTER
         if is_anothers:
             yield cursor.with_open(job.job_id, replace(entry, due_at=now + interval))
             return
@@ -186,6 +199,8 @@ class JobSettler:
                     f"read; next try in {as_text(pause)}. {error}"
                 )
                 found = replace(entry, failures=entry.failures + 1, due_at=now + pause)
+                if found.failures >= FAILURES_UNTIL_EMPTY:
+                    found = replace(found, objects_cursor=None)
                 yield cursor.with_open(job.job_id, found)
                 return
             tools.recorder.warn(
@@ -202,10 +217,11 @@ class JobSettler:
             return
         if not is_settled:
             object_ids = self.followed.index.ids_in(listed)
-            if not ownership.claim(job, tools.hevo.hevo_now_ms(), object_ids=object_ids):
+            hevo_ms = tools.hevo.hevo_now_ms()
+            if not ownership.claim(job, hevo_ms, object_ids=object_ids, gone=gone):
                 yield cursor.with_open(job.job_id, replace(entry, due_at=now + interval))
                 return
-        first = self.marks.begin(job.job_id)
+        first = self.marks.begin(job.job_id, now)
         if first != me and marks.begun_by is None:
             yield cursor.with_open(job.job_id, replace(entry, due_at=now + interval))
             return
@@ -269,7 +285,11 @@ class JobSettler:
                 raise
             return distinct(listed), cursor, True
         except HevoNotFoundError:
-            return distinct(listed), None, entry.objects_cursor is not None
+            # One 404 may be a gateway's. A page after the first is never the end of the list.
+            is_first = not pages and entry.objects_cursor is None
+            if not is_first or entry.failures < FAILURES_UNTIL_EMPTY:
+                raise
+            return (), None, False
 
     def _pause(self, failures: int) -> float:
         interval = self.tools.settings.interval

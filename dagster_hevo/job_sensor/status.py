@@ -62,7 +62,8 @@ class TickStatus:
         return (
             f"Polled {self.polled} of {self.pipelines} pipelines with {self.requests} requests in "
             f"{as_text(self.took_seconds)}: {self.jobs} jobs recorded ({self.objects} objects), "
-            f"{self.backlog} ended jobs still to record{oldest}, {self.behind} pipelines due.{end}"
+            f"{self.backlog} ended jobs still to record{oldest}, {self.behind} "
+            f"pipelines still to poll.{end}"
         )
 
     def to_json(self) -> dict[str, Any]:

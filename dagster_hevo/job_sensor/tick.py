@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dagster_hevo.api.errors import (
-    HevoApiError,
     HevoAuthenticationError,
     HevoError,
-    HevoServerError,
+    HevoNotFoundError,
+    HevoRateLimitError,
 )
 from dagster_hevo.api.models import Job
 from dagster_hevo.job_sensor.budget import TickSpent
@@ -192,9 +192,11 @@ class Tick:
                     return False
         except HevoAuthenticationError:
             raise
+        except HevoRateLimitError as error:
+            self.tools.log(f"Hevo takes no more requests for now: {error}")
+            raise TickSpent from error
         except HevoError as error:
-            is_unknown = isinstance(error, HevoApiError) and not isinstance(error, HevoServerError)
-            visit.failed(is_unknown=is_unknown)
+            visit.failed(is_unknown=isinstance(error, HevoNotFoundError))
             self._unfinished.discard(pipeline_id)
             self.tools.log(f"Pipeline {pipeline_id} is left for a later tick: {error}")
             return False

@@ -290,8 +290,11 @@ class PipelineVisit:
         What the tick that begins to follow a pipeline sees of it is past. Where the first poll came
         later, Hevo's times decide, with a tolerance: a job of just before may be recorded as well.
         """
-        begin_ms, made = self._begin_ms(), made_ms(job, latest_ms)
-        return begin_ms is None or made is None or made < begin_ms
+        begin_ms, ended = self._begin_ms(), made_ms(job, latest_ms)
+        if ended is not None and job.updated_ts is not None and job.updated_ts >= ended:
+            is_sane = latest_ms is None or job.updated_ts <= latest_ms
+            ended = job.updated_ts if is_sane else ended
+        return begin_ms is None or ended is None or ended < begin_ms
 
     def _begin_ms(self) -> float | None:
         """Since when the pipeline is followed, by Hevo's clock; None: since this very tick."""
@@ -373,7 +376,11 @@ class PipelineVisit:
 
     def _write(self) -> None:
         """Tell the ledger how far this is, now and then: a lost cursor goes on from there."""
+        # Of what is still to be recorded, only the cursor knows.
+        waiting = (entry.made_ms for entry in self.cursor.open.values())
+        oldest = min((made for made in waiting if made), default=None)
         now, until_ms = self._tools.now(), self.cursor.old_before_ms or 1
+        until_ms = until_ms if oldest is None else min(until_ms, oldest)
         if now - self.cursor.written_at < WRITTEN_EVERY:
             return
         for job_id in self.cursor.settled.keys() - self.cursor.reported:

@@ -4,7 +4,7 @@ The ledger's other lists (`jobs/ledger.py`) say which request owns a job. These 
 written into the event log, by the assets: two code locations may follow one pipeline with different
 asset keys, and each records for its own.
 
-    recorded/<base_url>/<pipeline>/<job id>   begun.<assets>.<sensor>, then done.<assets>;
+    recorded/<base_url>/<pipeline>/<job id>   begun.<assets>.<seconds>.<sensor>, then done.<assets>;
                                              left.<sensor>: nothing is to be recorded
     assets/<base_url>/<pipeline>/<assets>     the keys that <assets> stands for
     followed/<base_url>/<pipeline>/<sensor>   up to when all jobs are recorded, written now and then
@@ -66,6 +66,7 @@ class JobMarks:
     Attributes:
         is_done: Whether everything is recorded for our assets.
         begun_by: The sensor that first began to record it for our assets; None where none has.
+        begun_at: When, in seconds since the epoch by that sensor's clock.
         others: Other sets of assets that it was recorded for, or is being recorded for.
         is_left: Whether our sensor has nothing to record of it: it was over before the sensor
             followed the pipeline, or was given up.
@@ -75,6 +76,7 @@ class JobMarks:
     begun_by: str | None
     others: frozenset[str]
     is_left: bool = False
+    begun_at: float = 0.0
 
     @property
     def is_settled(self) -> bool:
@@ -112,24 +114,28 @@ class RecordMarks:
         """What the marks of a job say now."""
         entries = self._store.read(self._list(job_id))
         ours = f"{_BEGUN}{self._assets.name}."
-        begun = (entry.removeprefix(ours) for entry in entries if entry.startswith(ours))
+        begun = [entry.removeprefix(ours) for entry in entries if entry.startswith(ours)]
+        seconds, _, sensor = begun[0].partition(".") if begun else ("", "", "")
         names = {entry.split(".")[1] for entry in entries if entry.startswith((_BEGUN, _DONE))}
         return JobMarks(
             f"{_DONE}{self._assets.name}" in entries,
-            next(begun, None),
+            sensor if begun else None,
             frozenset(names - {self._assets.name}),
             f"{_LEFT}{self._sensor_id}" in entries,
+            float(seconds) if seconds.isdecimal() else 0.0,
         )
 
-    def begin(self, job_id: str) -> str:
+    def begin(self, job_id: str, now: float) -> str:
         """Write down that this sensor records a job; return the sensor that was first.
 
         What it reports now may be stored or not when it dies: a job with this mark and without
         ``done`` is looked up, asset by asset.
         """
         self._tell_keys()
-        entry = f"{_BEGUN}{self._assets.name}.{self._sensor_id}"
-        self._store.append(self._list(job_id), [entry])
+        ours, me = f"{_BEGUN}{self._assets.name}.", f".{self._sensor_id}"
+        entries = self._store.read(self._list(job_id))
+        if not any(entry.startswith(ours) and entry.endswith(me) for entry in entries):
+            self._store.append(self._list(job_id), [f"{ours}{round(now)}{me}"])
         return self.of(job_id).begun_by or self._sensor_id
 
     def finish(self, job_id: str) -> None:

@@ -115,12 +115,15 @@ class PipelineLedger:
         )
         return first is None
 
-    def begin_recording(self, job_id: str, by: str) -> str | None:
+    def begin_recording(
+        self, job_id: str, by: str, *, gone: frozenset[str] = frozenset()
+    ) -> str | None:
         """Begin to record the outcome of a job, or learn who records it already.
 
         Args:
             job_id: The job.
             by: The run, or the job sensor with its prefix.
+            gone: Runs that count as gone, whatever Dagster says of them.
 
         Returns:
             None to go on; otherwise the run or sensor that was first. A run that is gone does not
@@ -132,6 +135,8 @@ class PipelineLedger:
             if not entry.startswith(_RECORDING):
                 return False
             who = entry.removeprefix(_RECORDING)
+            if who in gone:
+                return False
             return who.startswith(SENSOR_PREFIX) or self._store.is_running(who)
 
         first = first_other(self._store, name, f"{_RECORDING}{by}", counts=records)

@@ -204,14 +204,14 @@ class Recording:
 
 def test_a_run_waits_for_the_sensor_that_records_its_job(station):
     recording = Recording(station())
-    recording.marks.begin(recording.job_id)
+    recording.marks.begin(recording.job_id, 1.0)
     assert recording.wait(finishes_at=3)
     assert len(recording.waits) == 3
 
 
 def test_a_run_does_not_wait_for_ever_for_a_sensor_that_is_gone(station):
     recording = Recording(station())
-    recording.marks.begin(recording.job_id)
+    recording.marks.begin(recording.job_id, 1.0)
     assert not recording.wait()
     assert 100 < sum(recording.waits) < 200
 

@@ -490,8 +490,7 @@ class History:
     ) -> None:
         if job.ends >= FOREVER or job.vanishes < FOREVER:
             return
-        is_past = job.ends <= began or (job.ends <= walked and not job.is_timed)
-        if is_past or (job.made <= began and job.ends <= walked):
+        if job.ends <= began or (job.ends <= walked and not job.is_timed):
             return
         for object_id in sorted(job.loaded()):
             key = f"{prefix}/p{job.pipeline_id}/{object_id.split('-')[1]}"
