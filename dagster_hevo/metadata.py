@@ -26,6 +26,7 @@ class HevoMetadataSet(NamespacedMetadataSet):
         object_name: Its name in the source.
         source_path: Its namespace in the source, from the outside in, joined by dots.
         shares_name: True where another object of the pipeline has the same bare name.
+        loaded_objects: How many objects of the pipeline Hevo loads.
         job_id: The job that loaded it.
         job_type: The job's type.
         job_status: How the job ended.
@@ -42,6 +43,7 @@ class HevoMetadataSet(NamespacedMetadataSet):
     object_name: Optional[str] = None
     source_path: Optional[str] = None
     shares_name: Optional[bool] = None
+    loaded_objects: Optional[int] = None
     job_id: Optional[str] = None
     job_type: Optional[str] = None
     job_status: Optional[str] = None

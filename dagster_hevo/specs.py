@@ -93,11 +93,18 @@ class AccountSpecs:
         made: _Made = []
         keys: dict[str, dg.AssetKey] = {}
         names = shared_names(item.objects or ())
-        for active, known in _parents_first(item):
+        found = list(_parents_first(item))
+        loaded = sum(1 for _, known in found if known is None or known.skipped_parent is None)
+        for active, known in found:
             parent = known.parent if known is not None else None
             parent_key = keys.get(parent.object_id) if parent is not None else None
             props = HevoObjectProps(
-                item.pipeline, active, known, parent_key, shares_name=active.name in names
+                item.pipeline,
+                active,
+                known,
+                parent_key,
+                shares_name=active.name in names,
+                loaded_objects=loaded,
             )
             spec = translator.get_asset_spec(props)
             if are_wanted:

@@ -32,6 +32,7 @@ class HevoObjectProps:
         parent_key: The asset of its parent, where it is a child of another object.
         shares_name: Whether another object of the pipeline, an inactive one included, has the same
             bare name, so that a job that lists only names does not say which one it means.
+        loaded_objects: How many objects of the pipeline Hevo loads; None where that is not known.
     """
 
     pipeline: Pipeline
@@ -39,6 +40,7 @@ class HevoObjectProps:
     facts: KnownObjectFacts | None = None
     parent_key: dg.AssetKey | None = None
     shares_name: bool = False
+    loaded_objects: int | None = None
 
     @property
     def table(self) -> str:
@@ -98,6 +100,8 @@ class DagsterHevoTranslator:
             metadata["dagster-hevo/source_path"] = source_path
         if props.shares_name:
             metadata["dagster-hevo/shares_name"] = True
+        if props.loaded_objects is not None:
+            metadata["dagster-hevo/loaded_objects"] = props.loaded_objects
         if item.fields:
             metadata["dagster/column_schema"] = table_schema(item.fields)
         facts = props.facts

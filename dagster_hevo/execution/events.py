@@ -37,6 +37,7 @@ class ObjectAsset:
         load_mode: ``full_load`` or ``incremental``, where the catalog of the source tells.
         restarted_with: The id of the object that it is only restarted together with.
         upstream: The assets that it depends on.
+        loaded_objects: How many objects of its pipeline Hevo loads, where that is known.
     """
 
     key: dg.AssetKey
@@ -46,6 +47,7 @@ class ObjectAsset:
     load_mode: str | None = None
     restarted_with: str | None = None
     upstream: frozenset[dg.AssetKey] = frozenset()
+    loaded_objects: int | None = None
 
     @property
     def object_id(self) -> str:
@@ -79,6 +81,7 @@ class ObjectAsset:
             load_mode=spec.tags.get(LOAD_MODE_TAG),
             restarted_with=metadata.get("dagster-hevo/restarted_with"),
             upstream=frozenset(dep.asset_key for dep in spec.deps),
+            loaded_objects=metadata.get("dagster-hevo/loaded_objects"),
         )
 
 

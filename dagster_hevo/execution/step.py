@@ -92,6 +92,8 @@ def _materialize(
             for asset in assets
             if asset.restarted_with is not None and asset.restarted_with in index.objects
         },
+        # A definition of one's own may have a part of the pipeline's assets.
+        is_all=len(assets) >= (assets[0].loaded_objects or 0),
     )
     if request.object_ids is not None and request.object_ids != request.wanted_ids:
         log_reloads_with_parents(context.log, wanted, index)

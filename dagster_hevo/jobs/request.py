@@ -118,6 +118,7 @@ def make_request(
     action: SyncAction = SyncAction.RESYNC,
     resync_mode: ResyncMode = ResyncMode.EVOLVE_AND_MERGE,
     restarted_with: Mapping[str, str] | None = None,
+    is_all: bool = True,
 ) -> SyncRequest:
     """Decide what to request.
 
@@ -128,6 +129,7 @@ def make_request(
         action: RESYNC or SYNC_NOW; a SYNC_NOW always takes the whole pipeline.
         resync_mode: How a resync treats the tables.
         restarted_with: For each object that is only reloaded with its parent: the parent's id.
+        is_all: Whether ``active`` are all objects that the pipeline replicates.
 
     Returns:
         A request for the whole pipeline where every active object is wanted; otherwise for the
@@ -139,7 +141,7 @@ def make_request(
     wanted_ids, active_ids = frozenset(wanted), frozenset(active)
     if not wanted_ids:
         raise ValueError(f"No object of pipeline {pipeline_id} is wanted: nothing to request.")
-    whole = action is SyncAction.SYNC_NOW or wanted_ids >= active_ids
+    whole = action is SyncAction.SYNC_NOW or (is_all and wanted_ids >= active_ids)
     parents = restarted_with or {}
     object_ids = frozenset(parents.get(object_id, object_id) for object_id in wanted_ids)
     children = frozenset(child for child, parent in parents.items() if parent in object_ids)

@@ -222,3 +222,18 @@ def test_tables_of_any_name_make_assets_that_are_told_apart():
     found = {key.path[-1] for key in repository.asset_graph.materializable_asset_keys}
     assert len(found) == len(names)
     assert {"Order_Details_fe3ac0d4", "a.b"} <= found
+
+
+def test_a_definition_with_some_of_the_assets_loads_just_these(shop):
+    place = shop(objects=5)
+    specs = load_hevo_asset_specs(place.hevo)[:2]
+
+    @dg.multi_asset(specs=specs, can_subset=True)
+    def some(context: dg.AssetExecutionContext):
+        yield from place.hevo.materialize(context)
+
+    result = place.run(assets=[some])
+    assert result.success
+    (job,) = place.jobs
+    assert job.type == "HISTORICAL"
+    assert len(materialized(result)) == 2
