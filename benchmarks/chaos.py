@@ -245,7 +245,7 @@ def main() -> int:
             "timeout": TIMEOUT,
             "poll_interval": 0.05,
             "poll_timeout": STUCK_AFTER,
-            "job_discovery_timeout": 1.0,
+            "job_discovery_timeout": 3.0,
             "job_objects_timeout": 1.5,
         }
         reports: Queue[Report] = context.Queue()
