@@ -136,7 +136,8 @@ def after_outcome_read(state: State, seen: Observation) -> Next:
     # One read may lack what another had.
     objects = seen.objects if len(seen.objects) >= len(state.objects) else state.objects
     state = state.but(objects=objects, outcome_reads=state.outcome_reads + 1)
-    if list_agrees(job, seen.objects):
+    not_listed = state.request.answered_ids - state.index.ids_in(seen.objects)
+    if list_agrees(job, seen.objects, not_listed=not_listed):
         return _finish(state.but(objects=seen.objects))
     if seen.now - state.outcome_since >= state.settings.job_objects_timeout:
         state = state.saying(

@@ -8,6 +8,7 @@ kept by `dagster_hevo.execution.run_ledger`.
     resuming/<root run>/<step>/<id>  the run that goes on with a request
     job/<base_url>/<pipeline>/<id>    the requests that claim a job: the first one owns it
     starting/<base_url>/<pipeline>    requests that may have sent a trigger and have no job yet
+    unresolved/<base_url>/<pipeline>  those of them whose job nobody waits for any more
     claimed/<base_url>/<pipeline>     requests that claim a job and are not settled
 
 The order of a list is the storage's own. Where only one entry may stay (`first_other`), that holds

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from dagster_hevo.jobs.ledger import Ledger
 from dagster_hevo.jobs.ledger_store import MemoryStore, append_record, first_other, read_records
-from dagster_hevo.jobs.newness import Baseline
-from dagster_hevo.jobs.pipeline_ledger import PipelineLedger, RequestPointer
+from dagster_hevo.jobs.newness import LONGEST_DELAY, Baseline
+from dagster_hevo.jobs.pipeline_ledger import MOST_UNRESOLVED, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import Record, RecordKind, Settlement
 from dagster_hevo.jobs.request import make_request
 
@@ -241,3 +241,46 @@ def test_the_newest_of_several_open_requests_is_resumed():
     found = a_ledger(store, "second", root_run_id="run").resume(REQUEST)
     assert found is not None
     assert found.request_id == newest
+
+
+def lost(store: MemoryStore, run: str) -> str:
+    """A run that sent a trigger, saw no job, and is gone; its request."""
+    ledger = a_ledger(store, run)
+    request_id = ledger.new_request_id()
+    ledger.announce(request_id, REQUEST)
+    ledger.write_baseline(request_id, REQUEST, Baseline(frozenset(), hevo_ms=5_000), 1)
+    return request_id
+
+
+@pytest.mark.parametrize(
+    ("given_up", "hevo_ms"), [(True, 6_000), (False, 6_000 + 2 * round(LONGEST_DELAY * 1000))]
+)
+def test_a_request_that_nobody_waits_for_may_still_own_a_job(given_up, hevo_ms):
+    store = MemoryStore()
+    first = lost(store, "first")
+    ledger = a_ledger(store, "second")
+    ours = ledger.new_request_id()
+    ledger.announce(ours, REQUEST)
+    starting = ledger.another_starting(
+        ours,
+        REQUEST,
+        hevo_ms=hevo_ms,
+        may_appear_within=60,
+        given_up={first} if given_up else (),
+    )
+    assert starting is None
+    pipeline = ledger.pipeline(REQUEST)
+    assert [pointer.request_id for pointer in pipeline.starting()] == [ours]
+    (rival,) = pipeline.rivals(ours)
+    assert rival.baseline.hevo_ms == 5_000
+    pipeline.remove(first)
+    assert pipeline.rivals(ours) == ()
+
+
+def test_only_the_newest_unresolved_requests_are_kept():
+    store = MemoryStore()
+    pipeline = PipelineLedger(store, "base", 1)
+    for number in range(MOST_UNRESOLVED + 3):
+        pipeline.set_aside(RequestPointer(f"r{number}", "run", "run", "step", None))
+    kept = [pointer.request_id for pointer in pipeline.unresolved()]
+    assert kept == [f"r{number}" for number in range(3, MOST_UNRESOLVED + 3)]

@@ -291,7 +291,7 @@ def station(shop: Open, dagster_home: Path) -> Iterator[Callable[..., Station]]:
         place.stop()
 
 
-def wait_until(condition: Callable[[], Any], *, within: float = 30.0, what: str = "it") -> Any:
+def wait_until(condition: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
     """Wait until a condition holds and return what it returned."""
     give_up = time.monotonic() + within
     while time.monotonic() < give_up:
