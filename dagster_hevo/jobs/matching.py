@@ -195,6 +195,11 @@ class Evidence:
         return not self.is_foreign and self.newness is Newness.LATE
 
     @property
+    def is_candidate(self) -> bool:
+        """Whether it may be ours, proven or not, and came in time."""
+        return not self.is_foreign and not self.is_late
+
+    @property
     def may_have_run_at_trigger(self) -> bool:
         """Whether it can be the foreign job because of which Hevo ignored the trigger.
 

@@ -113,7 +113,6 @@ class State:
         first_list: The jobs of a first read before the trigger, where one read is not enough.
         listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
         unended_before: Those of them whose status did not tell whether they had ended.
-        listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
         baseline: The jobs before the trigger.
         waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.
@@ -143,7 +142,8 @@ class State:
         owned_by_others: Jobs that other requests own.
         contested: Jobs that may have come of the trigger of another request as well.
         is_full_read: Whether the last read of the list reached its end.
-        blocker: A foreign job that was running when we triggered, so that Hevo may have ignored us.
+        ran_at_trigger: A foreign job that was running when we triggered, so that Hevo may have
+            ignored the trigger.
         is_pipeline_checked: Whether the pipeline was read since, and is ready.
         is_restarting: Whether it was restarting then.
         sure_until_ms: Where it was seen restarting so late that another's trigger may be the cause:
@@ -192,7 +192,6 @@ class State:
     first_list: tuple[Job, ...] | None = None
     listed_before: frozenset[str] = frozenset()
     unended_before: frozenset[str] = frozenset()
-    listed_before: frozenset[str] = frozenset()
     baseline: Baseline | None = None
     waiting_for: str | None = None
     waiting_since: float = 0.0
@@ -221,7 +220,7 @@ class State:
     owned_by_others: frozenset[str] = frozenset()
     contested: frozenset[str] = frozenset()
     is_full_read: bool = False
-    blocker: Job | None = None
+    ran_at_trigger: Job | None = None
     is_pipeline_checked: bool = False
     is_restarting: bool = False
     sure_until_ms: int | None = None
@@ -268,6 +267,11 @@ class State:
     def triggered_request(self) -> SyncRequest:
         """The request whose job is looked for and read."""
         return self.earlier_request or self.request
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of ``job``."""
+        return None if self.job is None else self.job.job_id
 
     @property
     def owns_a_job(self) -> bool:
