@@ -1,6 +1,6 @@
 """What the ledger costs while little and while much goes on: one step, and 1,000 steps or runs.
 
-Opening the ledger of a step, and looking at the claims of a pipeline, must cost the same with 10
+Opening the ledger of a step, and reading the claims of a pipeline, must cost the same with 10
 and with 1,000 steps of the same run, and with 10 and with 1,000 runs in progress.
 
     python benchmarks/ledger.py [--postgres]
@@ -75,7 +75,7 @@ def cpu_ms(act: Callable[[], object]) -> float:
 
 
 def measure(instance: dg.DagsterInstance, count: int, *, runs: bool) -> tuple[float, float]:
-    """CPU milliseconds to open a step's ledger and to look at claims, with so much going on.
+    """CPU milliseconds to open a step's ledger and to read claims, with so much going on.
 
     Args:
         instance: The Dagster instance.
@@ -98,11 +98,11 @@ def measure(instance: dg.DagsterInstance, count: int, *, runs: bool) -> tuple[fl
     def open_ledger() -> None:
         retried.resume(last)
 
-    def look_at_claims() -> None:
+    def read_claims() -> None:
         retried.owners("request", last, [f"job-{1000 + count - 1}"])
         retried.another_starting("request", last, hevo_ms=4, may_appear_within=60.0)
 
-    return cpu_ms(open_ledger), cpu_ms(look_at_claims)
+    return cpu_ms(open_ledger), cpu_ms(read_claims)
 
 
 @contextmanager

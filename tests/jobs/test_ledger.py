@@ -132,16 +132,16 @@ def takes(entry: str):
 
 
 def first_in(store: MemoryStore) -> str | None:
-    return first_other(store, "list", "ours", counts=lambda entry: entry != "mark")
+    return first_other(store, "list", "ours", counts=lambda entry: entry != "other")
 
 
 def test_who_is_alone_stays_and_waits_for_nobody():
     store = SlowStore()
-    store.append("list", ["mark"])
+    store.append("list", ["other"])
     assert first_in(store) is None
     assert first_in(store) is None
     assert store.waited == 0
-    assert store.read("list") == ("mark", "ours")
+    assert store.read("list") == ("other", "ours")
 
 
 def test_who_sees_an_earlier_one_gives_way():
