@@ -25,7 +25,7 @@ from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncRequest, make_request
 
-ACCOUNT = "https://us.hevodata.com"
+BASE_URL = "https://us.hevodata.com"
 ALLOWED_MS = 30.0
 REPEATS = 15
 
@@ -44,7 +44,7 @@ def carry_out(
     instance: dg.DagsterInstance, run: dg.DagsterRun, step: str, pipeline_id: int, *, settles: bool
 ) -> None:
     """What a step writes from its baseline to its end."""
-    ledger = ledger_of_step(instance, run, step, base_url=ACCOUNT, attempt=0)
+    ledger = ledger_of_step(instance, run, step, base_url=BASE_URL, attempt=0)
     request, request_id = request_for(pipeline_id), ledger.new_request_id()
     ledger.announce(request_id, request)
     ledger.write_baseline(request_id, request, Baseline(frozenset({"a", "b"}), 1, 2), 1)
@@ -91,7 +91,7 @@ def measure(instance: dg.DagsterInstance, count: int, *, runs: bool) -> tuple[fl
         else:
             carry_out(instance, run, f"step_{number}", 1000 + number, settles=number % 2 == 0)
     retried = ledger_of_step(
-        instance, run, "step" if runs else f"step_{count - 1}", base_url=ACCOUNT, attempt=1
+        instance, run, "step" if runs else f"step_{count - 1}", base_url=BASE_URL, attempt=1
     )
     last = request_for(1000 + count - 1)
 

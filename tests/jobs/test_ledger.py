@@ -75,7 +75,7 @@ def test_a_text_that_is_no_pointer_is_none(text):
 
 
 def test_the_first_request_that_claims_a_job_owns_it():
-    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger = PipelineLedger(MemoryStore(), "base_url", 1)
     assert ledger.claim("job", "first")
     assert not ledger.claim("job", "second")
     assert ledger.claim("job", "first")
@@ -83,7 +83,7 @@ def test_the_first_request_that_claims_a_job_owns_it():
 
 
 def test_a_job_that_is_recorded_keeps_its_owner():
-    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger = PipelineLedger(MemoryStore(), "base_url", 1)
     ledger.mark_for_sensor("job", "sensor")
     ledger.claim("job", "first")
     ledger.mark_recorded("job", "first")
@@ -94,9 +94,9 @@ def test_a_job_that_is_recorded_keeps_its_owner():
 
 def test_jobs_of_other_accounts_and_pipelines_are_other_jobs():
     store = MemoryStore()
-    places = [("account", 1), ("account", 2), ("another", 1)]
-    for account, pipeline_id in places:
-        assert PipelineLedger(store, account, pipeline_id).claim("job", f"{account}{pipeline_id}")
+    places = [("base_url", 1), ("base_url", 2), ("another", 1)]
+    for base_url, pipeline_id in places:
+        assert PipelineLedger(store, base_url, pipeline_id).claim("job", f"{base_url}{pipeline_id}")
 
 
 # One of several

@@ -20,7 +20,7 @@ from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
 from dagster_hevo.jobs.records import RecordedRequest, requests_in
 from simulation.dagster_world import Run
 from simulation.model import ModelJob, Trigger
-from simulation.runs import ACCOUNT, STEP, Attempt
+from simulation.runs import BASE_URL, STEP, Attempt
 from simulation.server import PIPELINE
 from simulation.twins import Twins, job_text, trigger_text
 
@@ -75,7 +75,7 @@ class _Checker:
             job.trigger.number: job for job in game.server.jobs if job.trigger is not None
         }
         self._store = _Reader(game.instance.lists)
-        self._ledger = PipelineLedger(self._store, ACCOUNT, PIPELINE)
+        self._ledger = PipelineLedger(self._store, BASE_URL, PIPELINE)
         self._holders: dict[str, set[str]] = {}
         self._requests = self._read_requests()
         self._twins = Twins(game)
@@ -227,7 +227,7 @@ class _Checker:
 
     def claims_are_right(self) -> None:
         """A request owns the job that it started, or one that it adopted."""
-        place = f"job/{ACCOUNT}/{PIPELINE}/"
+        place = f"job/{BASE_URL}/{PIPELINE}/"
         for name in self._instance.lists:
             if not name.startswith(place):
                 continue
