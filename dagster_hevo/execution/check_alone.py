@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from dagster_hevo.api.errors import HevoConfigurationError, HevoNotFoundError
+from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.models import Job, JobObject
 from dagster_hevo.execution.events import ObjectAsset, check_result
 from dagster_hevo.jobs.hevo_api import HevoApi
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS
-from dagster_hevo.jobs.objects import ObjectIndex, distinct
+from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import list_agrees, outcome_of_job
+from dagster_hevo.jobs.reading import read_objects
 from dagster_hevo.jobs.settings import Clock, JobSettings, SystemClock
 
 MOST_JOBS = 20
@@ -77,10 +78,7 @@ def _objects_of(
 ) -> tuple[JobObject, ...]:
     """What a job lists of its objects; while it has ended just now, until that is complete."""
     while True:
-        try:
-            listed = distinct(hevo.get_job_objects(pipeline_id, job.job_id))
-        except HevoNotFoundError:
-            listed = ()
+        listed = read_objects(hevo, pipeline_id, job.job_id)
         now_ms = hevo.hevo_now_ms()
         if list_agrees(job, listed) or now_ms is None or job.updated_ts is None:
             return listed

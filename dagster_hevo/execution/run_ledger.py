@@ -87,11 +87,11 @@ class InstanceStore:
 
 
 def mark_recorded(
-    instance: dg.DagsterInstance, account: str, outcome: JobOutcome, assets: Iterable[ObjectAsset]
+    instance: dg.DagsterInstance, base_url: str, outcome: JobOutcome, assets: Iterable[ObjectAsset]
 ) -> None:
     """Write down, for the job sensors, that a run has recorded a job for these assets."""
     keys = AssetSet.of([asset.key for asset in assets])
-    marks = RecordMarks(InstanceStore(instance), account, outcome.pipeline_id, keys)
+    marks = RecordMarks(InstanceStore(instance), base_url, outcome.pipeline_id, keys)
     marks.finish(outcome.job.job_id)
 
 

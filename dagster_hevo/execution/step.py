@@ -121,7 +121,7 @@ def _materialize(
         if (item := outcome.objects.get(asset.object_id)) is not None and item.result.is_fresh
     }
     yield from latency_results(outcome, context.assets_def.check_specs, checks, loaded)
-    # Dagster has stored each event when it asks for the next one.
+    # Dagster has stored each event when it requests the next one.
     mark_recorded(context.instance, hevo.account, outcome, assets)
     failure = failure_of_outcome(
         outcome, accept_completed_with_failures=config.accept_completed_with_failures

@@ -69,9 +69,9 @@ def next_step(state: State, observation: Observation) -> Next:
     if isinstance(observation, CancelAnswered):
         return _after_cancel(state, observation)
     if isinstance(observation, ReadFailed):
-        return _bounded(*_after_failed_read(state, observation), observation)
-    state = _after_answer(state, observation)
-    return _bounded(*_in_phase(state, observation), observation)
+        return _within_deadline(*_after_failed_read(state, observation), observation)
+    state = _with_outage_over(state, observation)
+    return _within_deadline(*_in_phase(state, observation), observation)
 
 
 def _in_phase(state: State, observation: Observation) -> Next:
@@ -98,7 +98,8 @@ _AFTER_READ: Mapping[Phase, Callable[[State, Observation], Next]] = {
 # The API is out
 
 
-def _after_answer(state: State, observation: Observation) -> State:
+def _with_outage_over(state: State, observation: Observation) -> State:
+    """Hevo has answered: an outage is over, if there was one."""
     if isinstance(observation, Began):
         return state
     state = state.but(has_answered=True)
@@ -145,7 +146,7 @@ def _without_objects(failed: ReadFailed, job_id: str) -> ObjectsRead:
 # The end of patience
 
 
-def _bounded(state: State, action: Action, observation: Observation) -> Next:
+def _within_deadline(state: State, action: Action, observation: Observation) -> Next:
     """Keep waits within the deadline, and remember what is read."""
     then = action.then if isinstance(action, Wait) else action
     is_read = isinstance(then, READS)
@@ -186,7 +187,7 @@ def _stop(state: State, seen: Observation, ending: Finish) -> Next:
 
 
 def _after_cancel(state: State, answered: CancelAnswered) -> Next:
-    job_id = state.job.job_id if state.job is not None else "?"
+    job_id = state.job_id or "?"
     why = "the run was terminated" if _is_interruption(state) else "poll_timeout ran out"
     if answered.error is None:
         text = f"Cancelled job {job_id} of pipeline {state.request.pipeline_id}: {why}."

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
 from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, Newness, made_at, newness_of
+from dagster_hevo.jobs.polling import deferred_too_long
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.state import Examination, Sighting, State
 from dagster_hevo.jobs.steps import JobsRead, ObjectsRead, Observation
@@ -151,8 +151,7 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
     assert state.baseline is not None
     newness = _newness(state, job, seen.hevo_ms)
     fit = fit_by_type(state.triggered_request, job)
-    waited = seen.now - state.triggered_at
-    is_deferred = job.status is JobStatus.DEFERRED and waited >= state.settings.deferred_timeout
+    is_deferred = deferred_too_long(state, job, state.triggered_at, seen.now) is not None
     is_examined = (job.is_terminal or is_deferred) and seen.now >= state.find_until
     if fit is Fit.OPEN:
         known = state.examined.get(job.job_id, Examination())

@@ -15,6 +15,7 @@ from dagster_hevo.jobs.outcome import JobOutcome, ObjectResult, list_agrees, out
 from dagster_hevo.jobs.polling import (
     POLLS_BEFORE_VANISHED,
     begin_polling,
+    deferred_too_long,
     poll,
     progress_line,
     seen_again,
@@ -85,9 +86,9 @@ def after_poll(state: State, seen: Observation) -> Next:
     if is_first and state.is_resumed:
         # For the history of earlier jobs, which tells when to poll.
         return state, ReadJobs()
-    since = state.deferred_since
-    if since is not None and seen.now - since >= state.settings.deferred_timeout:
-        error = deferred_error(state.request, job, seen.now - since)
+    too_long = deferred_too_long(state, job, state.deferred_since, seen.now)
+    if too_long is not None:
+        error = deferred_error(state.request, job, too_long)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     return poll(state, seen)
 

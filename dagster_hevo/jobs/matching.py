@@ -129,7 +129,7 @@ def fit_by_objects(
         return Fit.OPEN
     coverage = coverage_of(request, object_ids)
     if coverage.is_covering:
-        # A resync of the whole pipeline is somebody's own, not the result of resyncing objects.
+        # A resync of the whole pipeline is a foreign job, not the result of resyncing objects.
         is_whole = job.type is not None and job.type.is_resync and not request.is_whole
         if is_whole and coverage is Coverage.SUPERSET:
             return Fit.NO if object_ids >= request.active_ids else Fit.OPEN
@@ -198,6 +198,11 @@ class Evidence:
         return not self.is_foreign and self.newness is Newness.LATE
 
     @property
+    def is_candidate(self) -> bool:
+        """Whether it may be ours, proven or not, and came in time."""
+        return not self.is_foreign and not self.is_late
+
+    @property
     def may_have_run_at_trigger(self) -> bool:
         """Whether it can be the foreign job because of which Hevo ignored the trigger.
 
@@ -247,7 +252,7 @@ def best_match(found: Iterable[Evidence], triggered_ms: int | None = None) -> Ev
     """The job that is ours, if one is: an exact one first, then the likeliest by its time.
 
     Hevo makes a job within seconds of its trigger, so the one made nearest to it is the likeliest.
-    Without Hevo's time it is the newest: a job of somebody else that is listed late is older.
+    Without Hevo's time it is the newest: a foreign job that is listed late is older.
 
     Args:
         found: The jobs that are listed.

@@ -115,6 +115,16 @@ class Newness(Enum):
         return self in {Newness.OLD, Newness.TOO_LATE}
 
 
+def latest_made_ms(triggered_ms: int | None, timeout: float) -> int | None:
+    """The latest moment at which a trigger can have made a job, by Hevo's clock.
+
+    Args:
+        triggered_ms: When the trigger was answered; None where that is not known.
+        timeout: The ``job_discovery_timeout``, in seconds.
+    """
+    return None if triggered_ms is None else triggered_ms + round(timeout * 1000)
+
+
 def newness_of(
     job: Job, baseline: Baseline, *, until_ms: int | None, now_ms: int | None
 ) -> Newness:
@@ -123,7 +133,7 @@ def newness_of(
     Args:
         job: A listed job.
         baseline: The jobs before the trigger.
-        until_ms: The latest moment at which the trigger can have made a job, by Hevo's clock.
+        until_ms: The latest moment at which the trigger can have made a job (`latest_made_ms`).
         now_ms: Hevo's time now.
     """
     if job.job_id in baseline.job_ids:
@@ -139,8 +149,8 @@ def newness_of(
     if made < baseline.hevo_ms - CLOCK_TOLERANCE_MS:
         return Newness.OLD
     if until_ms is not None and made > until_ms + CLOCK_TOLERANCE_MS:
-        is_doubtful = made <= until_ms + round(LONGEST_DELAY * 1000)
-        return Newness.LATE if is_doubtful else Newness.TOO_LATE
+        is_possible = made <= until_ms + round(LONGEST_DELAY * 1000)
+        return Newness.LATE if is_possible else Newness.TOO_LATE
     return Newness.AFTER if made >= baseline.hevo_ms - DATE_PRECISION_MS else Newness.NEAR
 
 
@@ -158,8 +168,7 @@ class Rival:
 
     def may_own(self, job: Job, *, timeout: float, now_ms: int | None) -> bool:
         """Whether the job was made in the time of its trigger, or Hevo does not say when."""
-        triggered = self.triggered_ms
-        until_ms = None if triggered is None else triggered + round(timeout * 1000)
+        until_ms = latest_made_ms(self.triggered_ms, timeout)
         newness = newness_of(job, self.baseline, until_ms=until_ms, now_ms=now_ms)
         return not newness.is_outside and newness is not Newness.LATE
 

@@ -81,6 +81,21 @@ def seen_again(state: State, seen: JobRead) -> State:
     return state.but(job=job, polls=state.polls + 1, missing=0, deferred_since=since)
 
 
+def deferred_too_long(state: State, job: Job, since: float | None, now: float) -> float | None:
+    """For how many seconds a job is DEFERRED, once that is ``deferred_timeout``; None before.
+
+    Args:
+        state: What is known.
+        job: The job, ours or a foreign one.
+        since: Since when it counts, on the runner's clock.
+        now: The time on that clock.
+    """
+    if job.status is not JobStatus.DEFERRED or since is None:
+        return None
+    waited = now - since
+    return waited if waited >= state.settings.deferred_timeout else None
+
+
 def poll(state: State, seen: Observation) -> Next:
     """Wait for the next poll of ``state.job``, and tell its progress."""
     job = state.job

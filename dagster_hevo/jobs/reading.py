@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dagster_hevo.api.errors import HevoError, HevoNotFoundError
+from dagster_hevo.api.models import JobObject
 from dagster_hevo.jobs.hevo_api import HevoApi, is_no_route, is_transient
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.objects import distinct
@@ -48,9 +49,17 @@ def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
             )
         if isinstance(action, ReadJob):
             return _read_job(hevo, pipeline_id, action.job_id)
-        return _read_objects(hevo, pipeline_id, action.job_id)
+        return ObjectsRead(action.job_id, read_objects(hevo, pipeline_id, action.job_id))
     except HevoError as error:
         return ReadFailed(error, is_transient(error))
+
+
+def read_objects(hevo: HevoApi, pipeline_id: int, job_id: str) -> tuple[JobObject, ...]:
+    """What a job lists of its objects, each once; nothing where Hevo answers 404."""
+    try:
+        return distinct(hevo.get_job_objects(pipeline_id, job_id))
+    except HevoNotFoundError:
+        return ()
 
 
 def _read_job(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
@@ -60,10 +69,3 @@ def _read_job(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
         if is_no_route(error):
             raise  # It says nothing about the job.
         return JobMissing(job_id)
-
-
-def _read_objects(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
-    try:
-        return ObjectsRead(job_id, distinct(hevo.get_job_objects(pipeline_id, job_id)))
-    except HevoNotFoundError:
-        return ObjectsRead(job_id, ())

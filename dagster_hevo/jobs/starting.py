@@ -24,7 +24,13 @@ from dagster_hevo.jobs.finding import FIRST_WAIT_SHARE, WAIT_GROWTH, begin_findi
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
 from dagster_hevo.jobs.newness import Baseline, made_at
-from dagster_hevo.jobs.polling import POLLS_BEFORE_VANISHED, begin_polling, poll, seen_again
+from dagster_hevo.jobs.polling import (
+    POLLS_BEFORE_VANISHED,
+    begin_polling,
+    deferred_too_long,
+    poll,
+    seen_again,
+)
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import as_text
@@ -128,7 +134,7 @@ def after_ready_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, TriggerWithdrawn):
         return state, ReadPipeline()
     if isinstance(seen, PipelineRead):
-        return _after_pipeline(state, seen.pipeline, seen.now)
+        return _wait_until_triggerable(state, seen.pipeline, seen.now)
     assert isinstance(seen, JobsRead)
     running = running_job(seen.jobs)
     if running is not None:
@@ -165,7 +171,8 @@ def _is_scheduled(pipeline: Pipeline) -> bool:
     return schedule is None or schedule.sync_type != "ON_DEMAND"
 
 
-def _after_pipeline(state: State, pipeline: Pipeline, now: float) -> Next:
+def _wait_until_triggerable(state: State, pipeline: Pipeline, now: float) -> Next:
+    """Read the job list as soon as the pipeline takes triggers."""
     state = state.but(is_scheduled=_is_scheduled(pipeline))
     if pipeline.status.accepts_triggers:
         return state, ReadJobs()
@@ -279,7 +286,7 @@ def after_refusal_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, PipelineRead):
         status = seen.pipeline.status
         if status.becomes_triggerable:
-            return _after_pipeline(
+            return _wait_until_triggerable(
                 state.but(phase=Phase.READY, unknown_refusals=0), seen.pipeline, seen.now
             )
         if not status.accepts_triggers:
@@ -358,9 +365,9 @@ def after_block_read(state: State, seen: Observation) -> Next:
     state = seen_again(state, seen)
     if seen.job.is_terminal:
         return _unblocked(state)
-    since = state.deferred_since
-    if since is not None and seen.now - since >= state.settings.deferred_timeout:
-        error = blocked_error(state.request, seen.job, seen.now - since)
+    too_long = deferred_too_long(state, seen.job, state.deferred_since, seen.now)
+    if too_long is not None:
+        error = blocked_error(state.request, seen.job, too_long)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     return poll(state, seen)
 

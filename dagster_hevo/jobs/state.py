@@ -142,7 +142,8 @@ class State:
         owned_by_others: Jobs that other requests own.
         contested: Jobs that may have come of the trigger of another request as well.
         is_full_read: Whether the last read of the list reached its end.
-        blocker: A foreign job that was running when we triggered, so that Hevo may have ignored us.
+        ran_at_trigger: A foreign job that was running when we triggered, so that Hevo may have
+            ignored the trigger.
         is_pipeline_checked: Whether the pipeline was read since, and is ready.
         is_restarting: Whether it was restarting then.
         sure_until_ms: Where it was seen restarting so late that another's trigger may be the cause:
@@ -220,7 +221,7 @@ class State:
     owned_by_others: frozenset[str] = frozenset()
     contested: frozenset[str] = frozenset()
     is_full_read: bool = False
-    blocker: Job | None = None
+    ran_at_trigger: Job | None = None
     is_pipeline_checked: bool = False
     is_restarting: bool = False
     sure_until_ms: int | None = None
@@ -268,6 +269,11 @@ class State:
     def triggered_request(self) -> SyncRequest:
         """The request whose job is looked for and read."""
         return self.earlier_request or self.request
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of ``job``."""
+        return None if self.job is None else self.job.job_id
 
     @property
     def owns_a_job(self) -> bool:

@@ -210,7 +210,7 @@ class ReadActiveObjects:
 
 @dataclass(frozen=True)
 class WriteBaseline:
-    """Look whether another run is starting a job, then write the baseline into the ledger.
+    """Find out whether another run is starting a job, then write the baseline into the ledger.
 
     Attributes:
         given_up: Requests of other runs that are not waited for any more.
@@ -221,7 +221,7 @@ class WriteBaseline:
 
 @dataclass(frozen=True)
 class LookForOthers:
-    """Look again whether another run is starting a job.
+    """Find out again whether another run is starting a job.
 
     Attributes:
         given_up: Requests of other runs that are not waited for any more.

@@ -75,7 +75,7 @@ def test_a_text_that_is_no_pointer_is_none(text):
 
 
 def test_the_first_request_that_claims_a_job_owns_it():
-    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger = PipelineLedger(MemoryStore(), "base_url", 1)
     assert ledger.claim("job", "first")
     assert not ledger.claim("job", "second")
     assert ledger.claim("job", "first")
@@ -83,7 +83,7 @@ def test_the_first_request_that_claims_a_job_owns_it():
 
 
 def test_a_job_that_is_recorded_keeps_its_owner():
-    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger = PipelineLedger(MemoryStore(), "base_url", 1)
     ledger.mark_for_sensor("job", "sensor")
     ledger.claim("job", "first")
     ledger.mark_recorded("job", "first")
@@ -94,9 +94,9 @@ def test_a_job_that_is_recorded_keeps_its_owner():
 
 def test_jobs_of_other_accounts_and_pipelines_are_other_jobs():
     store = MemoryStore()
-    places = [("account", 1), ("account", 2), ("another", 1)]
-    for account, pipeline_id in places:
-        assert PipelineLedger(store, account, pipeline_id).claim("job", f"{account}{pipeline_id}")
+    places = [("base_url", 1), ("base_url", 2), ("another", 1)]
+    for base_url, pipeline_id in places:
+        assert PipelineLedger(store, base_url, pipeline_id).claim("job", f"{base_url}{pipeline_id}")
 
 
 # One of several
@@ -132,16 +132,16 @@ def takes(entry: str):
 
 
 def first_in(store: MemoryStore) -> str | None:
-    return first_other(store, "list", "ours", counts=lambda entry: entry != "mark")
+    return first_other(store, "list", "ours", counts=lambda entry: entry != "other")
 
 
 def test_who_is_alone_stays_and_waits_for_nobody():
     store = SlowStore()
-    store.append("list", ["mark"])
+    store.append("list", ["other"])
     assert first_in(store) is None
     assert first_in(store) is None
     assert store.waited == 0
-    assert store.read("list") == ("mark", "ours")
+    assert store.read("list") == ("other", "ours")
 
 
 def test_who_sees_an_earlier_one_gives_way():
