@@ -69,7 +69,8 @@ def _materialize(
         yield from answer_checks(
             hevo.get_client(),
             assets,
-            frozenset(check.asset_key for check in checks),
+            checks,
+            context.assets_def.check_specs,
             settings=hevo.job_settings(),
             log=context.log,
         )

@@ -13,7 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dagster_hevo.jobs.failures import outage_error, timeout_error, with_remark
-from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding, end_stop_finding
+from dagster_hevo.jobs.finding import (
+    after_find_read,
+    after_unread_objects,
+    begin_stop_finding,
+    end_stop_finding,
+)
 from dagster_hevo.jobs.following import (
     after_outcome_read,
     after_poll,
@@ -38,12 +43,11 @@ from dagster_hevo.jobs.steps import (
     CancelAnswered,
     Finish,
     Interrupted,
-    ObjectsRead,
     Observation,
     Read,
-    ReadActiveObjects,
     ReadFailed,
     ReadObjects,
+    ReadPipelineObjects,
     TriggerAnswered,
     TurnAnswered,
     Wait,
@@ -116,16 +120,17 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     read, now = state.reading, failed.now
     if state.phase is Phase.FINDING and isinstance(read, ReadObjects):
         # What one candidate lists is not needed to find ours: it is read again later.
-        return after_find_read(state, _without_objects(failed, read.job_id))
-    if isinstance(read, ReadActiveObjects):
-        return finish_unproven(state)
+        return after_unread_objects(state, read.job_id, failed)
     if state.ending is not None and now >= state.stop_by:
         return end_stop_finding(state, state.ending)
+    out_since = now if state.out_since is None else state.out_since
+    is_over = not failed.is_transient or now - out_since >= state.settings.outage_timeout
+    if isinstance(read, ReadPipelineObjects) and is_over:
+        return finish_unproven(state)
     if read is None or not failed.is_transient or not state.has_answered:
         return state.but(phase=Phase.ENDED), Finish(error=failed.error)
-    out_since = now if state.out_since is None else state.out_since
     state = state.but(out_since=out_since)
-    if now - out_since >= state.settings.outage_timeout:
+    if is_over:
         error = outage_error(read.what, now - out_since, failed.error)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     if state.outage_logged_at is None or now - state.outage_logged_at >= OUTAGE_LOGGED_EVERY:
@@ -137,10 +142,6 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
         )
     pause = 1.0 if state.ending is not None else state.settings.poll_interval
     return state, Wait(pause, read)
-
-
-def _without_objects(failed: ReadFailed, job_id: str) -> ObjectsRead:
-    return ObjectsRead(job_id, (), now=failed.now, hevo_ms=failed.hevo_ms, watchers=failed.watchers)
 
 
 # The end of patience

@@ -10,9 +10,16 @@ from dataclasses import replace
 
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
-from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, Newness, made_at, newness_of
+from dagster_hevo.jobs.newness import (
+    CLOCK_TOLERANCE_MS,
+    Newness,
+    clock_lead_ms,
+    made_at,
+    newness_of,
+)
 from dagster_hevo.jobs.polling import deferred_too_long
 from dagster_hevo.jobs.records import Answer
+from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.jobs.state import Examination, Sighting, State
 from dagster_hevo.jobs.steps import JobsRead, ObjectsRead, Observation
 
@@ -41,7 +48,13 @@ def _newness(state: State, job: Job, hevo_ms: int | None) -> Newness:
     sighting = state.first_seen.get(job.job_id, Sighting(state.list_reads))
     if sighting.late_lists >= LATE_LISTS:
         return Newness.LATE  # It was not there for longer than ours can be missing.
-    newness = newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=hevo_ms)
+    newness = newness_of(
+        job,
+        state.baseline,
+        until_ms=state.until_ms,
+        now_ms=hevo_ms,
+        jobs_clock_lead_ms=state.jobs_clock_lead_ms,
+    )
     if newness is not Newness.OLD:
         return newness
     # The clock that writes the Date header may be wrong. What is older than a job of the baseline,
@@ -83,6 +96,7 @@ def with_list(state: State, seen: JobsRead) -> State:
         late_lists=state.late_lists + (seen.is_complete and seen.now > state.certain_at),
         list_reads=reads + 1,
         is_full_read=seen.is_complete,
+        jobs_clock_lead_ms=clock_lead_ms(seen.jobs, seen.hevo_ms, state.jobs_clock_lead_ms),
         owned_by_others=state.owned_by_others | seen.owned_by_others,
         contested=seen.contested | (state.contested - present),
     )
@@ -96,7 +110,7 @@ def with_list(state: State, seen: JobsRead) -> State:
         known = examined.get(job.job_id, Examination())
         if job.is_terminal and known.ended_at is None:
             # What it lists now counts more than what it listed while it ran.
-            known = Examination(known.object_ids, known.reads, False, seen.now)
+            known = Examination(known.object_ids, ended_at=seen.now)
             examined[job.job_id] = known
         if seen.now >= known.next_read and not _is_decided(state, job, known, seen.now):
             to_examine.append(job.job_id)
@@ -115,10 +129,21 @@ def with_objects(state: State, seen: ObjectsRead) -> State:
         known.ended_at,
         seen.now + state.settings.poll_interval * min(known.reads + 1, MOST_INTERVALS),
         known.unclear_ids | state.index.unclear_in(seen.objects),
+        seen.now,
     )
     return state.but(
         examined={**state.examined, seen.job_id: examined},
         to_examine=tuple(job_id for job_id in state.to_examine if job_id != seen.job_id),
+    )
+
+
+def with_unread_objects(state: State, job_id: str, now: float) -> State:
+    """The state after a read of a candidate's objects that failed: they are read again later."""
+    known = state.examined.get(job_id, Examination())
+    again = replace(known, next_read=now + state.settings.poll_interval)
+    return state.but(
+        examined={**state.examined, job_id: again},
+        to_examine=tuple(other for other in state.to_examine if other != job_id),
     )
 
 
@@ -128,9 +153,13 @@ def _is_decided(state: State, job: Job, known: Examination, now: float) -> bool:
     fit = _fit_by_objects(state, job, known, is_final=is_final)
     if fit is not Fit.OPEN or is_final:
         return known.reads > 0
-    ended = known.ended_at
-    is_late = ended is not None and now - ended >= state.settings.job_objects_timeout
-    return is_late and known.reads > 0
+    if known.ended_at is None:
+        return False
+    lag = state.settings.job_objects_timeout
+    if known.reads > 0 and known.read_at - known.ended_at >= lag:
+        return True
+    # A read that failed says nothing; an API that is out is waited for.
+    return now - known.ended_at >= lag + state.settings.outage_timeout
 
 
 def _fit_by_objects(state: State, job: Job, known: Examination, *, is_final: bool) -> Fit:
@@ -176,6 +205,8 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         lists_without=without,
         baseline_reads=state.baseline.reads,
         is_timely=_is_timely(state, newness, sighting),
+        is_resync=state.request.action is SyncAction.RESYNC,
+        is_surely_after=_is_surely_after(state, made),
         is_examined=is_examined,
         is_listed=reads_missing <= 0,
         is_claimed=job.job_id in state.owned_by_others,
@@ -186,6 +217,14 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         was_listed_before=newness is Newness.OLD or _was_listed_before(state, job),
         waited_long=seen.now >= state.triggered_at + state.settings.job_discovery_timeout,
     )
+
+
+def _is_surely_after(state: State, made: int | None) -> bool:
+    """Whether a job was made after the baseline, as strictly as the clocks allow to say."""
+    assert state.baseline is not None
+    if made is None or state.baseline.hevo_ms is None:
+        return False
+    return made >= state.baseline.hevo_ms + max(state.jobs_clock_lead_ms or 0, 0)
 
 
 def _is_timely(state: State, newness: Newness, sighting: Sighting) -> bool:

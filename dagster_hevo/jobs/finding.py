@@ -17,7 +17,13 @@ from collections.abc import Iterable
 
 from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.examining import evidence_of, has_waited, with_list, with_objects
+from dagster_hevo.jobs.examining import (
+    evidence_of,
+    has_waited,
+    with_list,
+    with_objects,
+    with_unread_objects,
+)
 from dagster_hevo.jobs.failures import (
     blocked_error,
     candidates_error,
@@ -49,6 +55,7 @@ from dagster_hevo.jobs.steps import (
     ObjectsRead,
     Observation,
     PipelineRead,
+    ReadFailed,
     ReadJobs,
     ReadObjects,
     ReadPipeline,
@@ -119,6 +126,7 @@ def begin_finding(
         is_pipeline_checked=False,
         is_restarting=False,
         sure_until_ms=None,
+        jobs_clock_lead_ms=None,
         contested=frozenset(),
         is_trigger_timed=not is_resumed or triggered_ms is not None,
         job=None,
@@ -177,6 +185,11 @@ def after_find_read(state: State, seen: Observation) -> Next:
             return state.but(phase=Phase.ENDED), state.ending
         return state, CancelJob(job.job_id)
     return follow_claimed(state, seen)
+
+
+def after_unread_objects(state: State, job_id: str, seen: ReadFailed) -> Next:
+    """A candidate's objects could not be read: they are read again later."""
+    return _examine_next(with_unread_objects(state, job_id, seen.now), seen)
 
 
 def _examine_next(state: State, seen: Observation) -> Next:
@@ -317,16 +330,19 @@ def _beside_foreign_job(
             "waiting for its end, or for the job of this request."
         )
     until = max(state.find_until, seen.now + timeout, state.triggered_at + 2 * timeout)
-    return _wait(state.but(find_until=until), seen)
+    return _wait(state.but(find_until=until), seen, is_beside=True)
 
 
-def _wait(state: State, seen: Observation) -> Next:
+def _wait(state: State, seen: Observation, *, is_beside: bool = False) -> Next:
+    """Read the list again; ``is_beside``: a foreign job runs, so nothing is decided yet."""
     interval = state.settings.poll_interval
     longest = interval if state.list_reads <= QUICK_READS else max(interval, LONGEST_LISTING_WAIT)
     wait = min(state.interval, longest)
+    # The whole list, which may be long, is read where something is decided: not while waiting on.
+    is_last = False
     if seen.now < state.find_until:
         wait = min(wait, state.find_until - seen.now)
-    is_last = seen.now + wait >= state.find_until
+        is_last = not is_beside and seen.now + wait >= state.find_until
     state = state.but(interval=min(state.interval * WAIT_GROWTH, longest))
     return state, Wait(wait, ReadJobs(all_pages=is_last))
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from dagster_hevo.api.enums import JobType, ResyncMode
+from dagster_hevo.api.enums import JobStatus, JobType, ResyncMode
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.newness import READS_WITHOUT_UNTIMED, Newness
 from dagster_hevo.jobs.request import SyncAction, SyncRequest
@@ -153,6 +153,9 @@ class Evidence:
         lists_without: How many reads of the job list since the trigger did not show it, before the
             first that did. The baseline's reads are not counted.
         baseline_reads: How often the list was read for the baseline.
+        is_resync: Whether the request is a resync. Hevo skips the jobs of its own schedule while
+            another job runs, which may be ours; they are INCREMENTAL, like those of a sync.
+        is_surely_after: Whether it was made after the baseline without any tolerance.
         is_examined: Whether nothing more can be learned: it has ended, and its objects were read
             as often as they are worth; or it has vanished.
         is_listed: Whether the last read of the list shows it. What another request may own is known
@@ -173,6 +176,8 @@ class Evidence:
     fit: Fit
     lists_without: int = 0
     baseline_reads: int = 1
+    is_resync: bool = True
+    is_surely_after: bool = False
     is_examined: bool = False
     is_listed: bool = True
     is_claimed: bool = False
@@ -219,6 +224,8 @@ class Evidence:
         """Whether the evidence is complete."""
         if self.is_foreign or self.may_be_anothers or not self.is_listed:
             return False
+        if self.job.status is JobStatus.SKIPPED and not (self.is_resync and self.waited_long):
+            return False
         return self.fit is not Fit.OPEN and self._is_new
 
     @property
@@ -244,6 +251,7 @@ class Evidence:
             self.is_ours
             and self.fit is Fit.EXACT
             and self.newness is Newness.AFTER
+            and self.is_surely_after
             and not self.answer_is_unclear
         )
 

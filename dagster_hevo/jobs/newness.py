@@ -21,6 +21,12 @@ the request budget and its job for a restarting pipeline."""
 READS_WITHOUT_UNTIMED = 3
 """How many reads of the list lack a job that is new, where Hevo does not say when it was made."""
 
+CLOCKS_APART_MS = 5_000
+"""How far the clocks of the machines that write job times may be apart."""
+
+DATE_STEP_MS = 1_000
+"""A Date header counts whole seconds: it may be this much behind its own clock."""
+
 DATE_PRECISION_MS = 2_000
 """A Date header counts whole seconds, and an answer takes some time to arrive."""
 
@@ -125,8 +131,30 @@ def latest_made_ms(triggered_ms: int | None, timeout: float) -> int | None:
     return None if triggered_ms is None else triggered_ms + round(timeout * 1000)
 
 
+def clock_lead_ms(jobs: Iterable[Job], now_ms: int | None, known: int | None) -> int | None:
+    """By how much the clock of job times is ahead of the Date header's, at least; None: unknown.
+
+    A job that was updated at 12:00:07 is listed after that moment, whatever the header says.
+
+    Args:
+        jobs: A job list.
+        now_ms: Hevo's time by the Date header when it was read.
+        known: What earlier lists showed.
+    """
+    if now_ms is None:
+        return known
+    times = (time for job in jobs for time in (job.created_ts, job.updated_ts) if time is not None)
+    leads = [time - now_ms - DATE_STEP_MS for time in times if time <= now_ms + CLOCK_TOLERANCE_MS]
+    return max(leads if known is None else [*leads, known], default=None)
+
+
 def newness_of(
-    job: Job, baseline: Baseline, *, until_ms: int | None, now_ms: int | None
+    job: Job,
+    baseline: Baseline,
+    *,
+    until_ms: int | None,
+    now_ms: int | None,
+    jobs_clock_lead_ms: int | None = None,
 ) -> Newness:
     """Whether a job was made between the baseline and the end of the trigger's time.
 
@@ -135,6 +163,8 @@ def newness_of(
         baseline: The jobs before the trigger.
         until_ms: The latest moment at which the trigger can have made a job (`latest_made_ms`).
         now_ms: Hevo's time now.
+        jobs_clock_lead_ms: By how much the clock of job times is ahead of the Date header's, at
+            least (`clock_lead_ms`): where that is known, less tolerance is needed.
     """
     if job.job_id in baseline.job_ids:
         return Newness.OLD
@@ -146,7 +176,8 @@ def newness_of(
         return Newness.OLD
     if baseline.hevo_ms is None:
         return Newness.UNTIMED
-    if made < baseline.hevo_ms - CLOCK_TOLERANCE_MS:
+    lead = -CLOCK_TOLERANCE_MS if jobs_clock_lead_ms is None else jobs_clock_lead_ms
+    if made < baseline.hevo_ms + max(lead - CLOCKS_APART_MS, -CLOCK_TOLERANCE_MS):
         return Newness.OLD
     if until_ms is not None and made > until_ms + CLOCK_TOLERANCE_MS:
         is_possible = made <= until_ms + round(LONGEST_DELAY * 1000)

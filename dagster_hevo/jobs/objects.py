@@ -7,7 +7,7 @@ names are tried in this order, and no match is better than a wrong one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dagster_hevo.api.enums import JobObjectStatus
 from dagster_hevo.api.models import JobObject, Namespace, PipelineObject
@@ -146,6 +146,42 @@ class ObjectIndex:
     def lists_by_id(self, listed: Iterable[JobObject]) -> bool:
         """Whether a job lists an object by an id that we know."""
         return any(item.object_id in self.objects for item in listed)
+
+    def are_found_by_name(self, listed: Collection[JobObject]) -> bool:
+        """Whether an object of ours is found in a job's list by its name or namespace alone."""
+        by_id = self.lists_by_id(listed)
+        return any(
+            item.object_id not in self.objects and self.identify(item, by_id=by_id) in self.objects
+            for item in listed
+        )
+
+    def confirmed_by(self, now: Iterable[PipelineObject]) -> ObjectIndex:
+        """The same, with only those names and namespaces that still mean the same objects.
+
+        A table that was dropped, and another one that has its name since, are two objects.
+
+        Args:
+            now: The objects that the pipeline has now, the inactive ones too.
+        """
+        current = ObjectIndex(KnownObject.all_of(now))
+        return ObjectIndex(
+            replace(
+                item,
+                source_path=item.source_path
+                if current.has_path(item.source_path, item.object_id)
+                else None,
+                shares_name=item.shares_name or not current.has_name(item.name, item.object_id),
+            )
+            for item in self.objects.values()
+        )
+
+    def has_name(self, name: str, object_id: str) -> bool:
+        """Whether a bare name means this object alone."""
+        return self._by_name.get(name) == object_id
+
+    def has_path(self, path: str | None, object_id: str) -> bool:
+        """Whether a full namespace means this object alone."""
+        return path is not None and self._by_path.get(path) == object_id
 
     def ids_in(self, listed: Collection[JobObject]) -> frozenset[str]:
         """The ids of all objects that a job lists and that can be identified."""

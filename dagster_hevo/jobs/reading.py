@@ -8,19 +8,19 @@ from dagster_hevo.jobs.hevo_api import HevoApi, is_no_route, is_transient
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.objects import distinct
 from dagster_hevo.jobs.steps import (
-    ActiveObjectsRead,
     JobMissing,
     JobRead,
     JobsRead,
     ObjectsRead,
     Observation,
+    PipelineObjectsRead,
     PipelineRead,
     Read,
-    ReadActiveObjects,
     ReadFailed,
     ReadJob,
     ReadJobs,
     ReadPipeline,
+    ReadPipelineObjects,
 )
 
 
@@ -41,12 +41,8 @@ def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
         if isinstance(action, ReadJobs):
             found = read_jobs(hevo, pipeline_id, all_pages=action.all_pages)
             return JobsRead(found.jobs, found.is_complete)
-        if isinstance(action, ReadActiveObjects):
-            listed = tuple(hevo.list_objects(pipeline_id))
-            return ActiveObjectsRead(
-                frozenset(item.object_id for item in listed if item.is_replicated),
-                frozenset(item.object_id for item in listed if not item.is_replicated),
-            )
+        if isinstance(action, ReadPipelineObjects):
+            return PipelineObjectsRead(tuple(hevo.list_objects(pipeline_id)))
         if isinstance(action, ReadJob):
             return _read_job(hevo, pipeline_id, action.job_id)
         return ObjectsRead(action.job_id, read_objects(hevo, pipeline_id, action.job_id))

@@ -65,6 +65,9 @@ CANCEL_PATIENCE = 10.0
 # does not shorten these.
 TRIGGER_PATIENCE = 60.0
 OUTCOME_READ_PATIENCE = 300.0
+# A page may wait this long for the request budget: pages that were read are read again otherwise.
+PATIENCE_PER_PAGE = 30.0
+OBJECTS_PER_PAGE = 100
 
 
 @dataclass
@@ -309,7 +312,9 @@ class JobRunner:
         """Hevo's API, bounded by the time that is left."""
         state = self._state
         if state.phase is Phase.READING_OUTCOME:
-            return self.hevo.within(OUTCOME_READ_PATIENCE)
+            pages = 1 + (0 if state.job is None else state.job.objects_total // OBJECTS_PER_PAGE)
+            patience = min(max(OUTCOME_READ_PATIENCE, pages * PATIENCE_PER_PAGE), LONGEST_DELAY)
+            return self.hevo.within(patience)
         until = state.deadline if state.ending is None else state.stop_by
         if until is None:
             return self.hevo

@@ -242,7 +242,7 @@ def after_trigger(state: State, answered: TriggerAnswered) -> Next:
             logging.WARNING,
         )
         return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
-    state = state.but(may_have_started_a_job=False)
+    state = state.but(may_have_started_a_job=False, triggers=state.triggers - 1)
     if error is not None and not error.can_retry and not answered.is_unknown_refusal:
         return state.but(phase=Phase.ENDED), Finish(error=error)
     if isinstance(error, HevoRateLimitError | HevoConnectionError):
@@ -361,6 +361,12 @@ def after_block_read(state: State, seen: Observation) -> Next:
         if missing >= POLLS_BEFORE_VANISHED:
             return _unblocked(state)
         return state.but(missing=missing), Wait(state.settings.poll_interval, ReadJob(job.job_id))
+    if isinstance(seen, JobsRead):
+        # A newer job shows that the pipeline does not wait for the deferred one.
+        running = running_job(seen.jobs)
+        if running is None or running.job_id != job.job_id:
+            return _unblocked(state)
+        seen = JobRead(running, now=seen.now, hevo_ms=seen.hevo_ms, watchers=seen.watchers)
     assert isinstance(seen, JobRead)
     state = seen_again(state, seen)
     if seen.job.is_terminal:
@@ -369,7 +375,11 @@ def after_block_read(state: State, seen: Observation) -> Next:
     if too_long is not None:
         error = blocked_error(state.request, seen.job, too_long)
         return state.but(phase=Phase.ENDED), Finish(error=error)
-    return poll(state, seen)
+    state, action = poll(state, seen)
+    if seen.job.status is JobStatus.DEFERRED:
+        assert isinstance(action, Wait)
+        return state, Wait(action.seconds, ReadJobs())
+    return state, action
 
 
 def _unblocked(state: State) -> Next:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from dagster_hevo.api.errors import HevoError
-from dagster_hevo.api.models import Job, JobObject
+from dagster_hevo.api.models import Job, JobObject, PipelineObject
 from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.records import Answer
@@ -54,6 +54,7 @@ class Examination:
         ended_at: When the job was first seen ended, on the runner's clock.
         next_read: When they are worth reading again.
         unclear_ids: Objects that it may list: an entry's name fits several objects.
+        read_at: When they were last read, on the runner's clock.
     """
 
     object_ids: frozenset[str] = frozenset()
@@ -62,6 +63,7 @@ class Examination:
     ended_at: float | None = None
     next_read: float = 0.0
     unclear_ids: frozenset[str] = frozenset()
+    read_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class State:
         given_up: Such requests that were waited for as long as that is worth.
         restarting_at: When the pipeline was last RESTARTING before the trigger: the jobs of
             other requests come after that.
-        triggers: How many triggers were sent.
+        triggers: How many triggers were sent and not refused.
         answer: What is known of the last one.
         may_have_started_a_job: Whether any of the triggers may have.
         triggered_at: When the last one was answered, on the runner's clock.
@@ -140,6 +142,8 @@ class State:
         to_examine: Those whose objects are to be read in this round.
         examined: What was read of their objects.
         owned_by_others: Jobs that other requests own.
+        jobs_clock_lead_ms: By how much the clock of job times is ahead of the Date header's, at
+            least, as far as the jobs that were listed since the trigger show.
         contested: Jobs that may have come of the trigger of another request as well.
         is_full_read: Whether the last read of the list reached its end.
         ran_at_trigger: A foreign job that was running when we triggered, so that Hevo may have
@@ -168,8 +172,8 @@ class State:
         outcome_reads: How often its objects were read after its end.
         outcome_since: Since when.
         objects: The longest list of them.
-        active_now: The objects that the pipeline replicates now, where that had to be known.
-        inactive_now: Those that it does not. It may have when the job ran.
+        objects_now: The objects that the pipeline has now, where that had to be known; none where
+            they could not be read.
 
         ending: While an interrupted or timed out attempt cancels its job: how it then ends.
         stop_by: Until when it looks for the job that it is to cancel.
@@ -219,6 +223,7 @@ class State:
     to_examine: tuple[str, ...] = ()
     examined: Mapping[str, Examination] = field(default_factory=dict[str, Examination])
     owned_by_others: frozenset[str] = frozenset()
+    jobs_clock_lead_ms: int | None = None
     contested: frozenset[str] = frozenset()
     is_full_read: bool = False
     ran_at_trigger: Job | None = None
@@ -245,8 +250,7 @@ class State:
     outcome_reads: int = 0
     outcome_since: float = 0.0
     objects: tuple[JobObject, ...] = ()
-    active_now: frozenset[str] | None = None
-    inactive_now: frozenset[str] = frozenset()
+    objects_now: tuple[PipelineObject, ...] | None = None
 
     ending: Finish | None = None
     stop_by: float = 0.0

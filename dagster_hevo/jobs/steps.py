@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dagster_hevo.api.errors import HevoError
-from dagster_hevo.api.models import Job, JobObject, Pipeline
+from dagster_hevo.api.models import Job, JobObject, Pipeline, PipelineObject
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Answer, RecordedRequest
 
@@ -86,11 +86,10 @@ class ObjectsRead(Observation):
 
 
 @dataclass(frozen=True)
-class ActiveObjectsRead(Observation):
-    """The objects that the pipeline replicates now, and those that it does not."""
+class PipelineObjectsRead(Observation):
+    """The objects that the pipeline has now, the inactive ones too."""
 
-    object_ids: frozenset[str]
-    inactive_ids: frozenset[str] = frozenset()
+    objects: tuple[PipelineObject, ...]
 
 
 @dataclass(frozen=True)
@@ -202,8 +201,8 @@ class ReadObjects:
 
 
 @dataclass(frozen=True)
-class ReadActiveObjects:
-    """Read which objects the pipeline replicates now."""
+class ReadPipelineObjects:
+    """Read which objects the pipeline has now."""
 
     what = "the pipeline's objects"
 
@@ -261,8 +260,8 @@ class StartOver:
     """Settle the request as failed, and resume another one or begin a new one."""
 
 
-Read = ReadPipeline | ReadJobs | ReadJob | ReadObjects | ReadActiveObjects
-READS = (ReadPipeline, ReadJobs, ReadJob, ReadObjects, ReadActiveObjects)
+Read = ReadPipeline | ReadJobs | ReadJob | ReadObjects | ReadPipelineObjects
+READS = (ReadPipeline, ReadJobs, ReadJob, ReadObjects, ReadPipelineObjects)
 Effect = (
     Read
     | WriteBaseline

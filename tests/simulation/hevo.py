@@ -111,6 +111,7 @@ class HevoView:
         return [
             PipelineObject(
                 object_id=object_id,
+                source_namespace=self.objects.namespace(object_id),
                 status=ObjectStatus.ACTIVE if object_id in active else ObjectStatus.INACTIVE,
             )
             for object_id in sorted(self.objects.listed_now)

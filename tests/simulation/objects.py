@@ -63,6 +63,11 @@ class ObjectWorld:
             "unknown words": traits.has("objects: words that nobody knows"),
         }
 
+    def namespace(self, object_id: str) -> Namespace:
+        """Where the object is in the source."""
+        schema, name = self._paths[object_id]
+        return Namespace(k0=name, k1=schema)
+
     def change(self) -> None:
         """Somebody selects one more object to replicate, or one less."""
         self._world.count("objects: the active ones change")
