@@ -61,6 +61,11 @@ def _was_listed_before(state: State, job: Job) -> bool:
 
 def with_list(state: State, seen: JobsRead) -> State:
     """The state after a read of the job list, with the candidates whose objects to read."""
+    return _with_jobs_to_examine(_with_sightings(state, seen), seen)
+
+
+def _with_sightings(state: State, seen: JobsRead) -> State:
+    """The state with what the list shows, and which reads have shown each job."""
     reads = state.list_reads
     first_seen = dict(state.first_seen)
     for job in seen.jobs:
@@ -73,7 +78,7 @@ def with_list(state: State, seen: JobsRead) -> State:
         for job in state.listed
         if job.job_id not in present and reads - first_seen[job.job_id].last_read < READS_TO_FORGET
     ]
-    state = state.but(
+    return state.but(
         listed=(*seen.jobs, *missing),
         first_seen=first_seen,
         late_lists=state.late_lists + (seen.is_complete and seen.now > state.certain_at),
@@ -82,6 +87,10 @@ def with_list(state: State, seen: JobsRead) -> State:
         owned_by_others=state.owned_by_others | seen.owned_by_others,
         contested=seen.contested,
     )
+
+
+def _with_jobs_to_examine(state: State, seen: JobsRead) -> State:
+    """The state with the candidates whose objects are worth reading in this round."""
     examined = dict(state.examined)
     to_examine: list[str] = []
     for job in may_be_ours(state, state.listed, seen.hevo_ms):
@@ -92,7 +101,7 @@ def with_list(state: State, seen: JobsRead) -> State:
         known = examined.get(job.job_id, Examination())
         if job.is_terminal and known.ended_at is None:
             # What it lists now counts more than what it listed while it ran.
-            known = Examination(known.object_ids, known.reads, False, seen.now)
+            known = Examination(known.object_ids, known.reads, ended_at=seen.now)
             examined[job.job_id] = known
         if seen.now >= known.next_read and not _is_decided(state, job, known, seen.now):
             to_examine.append(job.job_id)
@@ -104,13 +113,14 @@ def with_objects(state: State, seen: ObjectsRead) -> State:
     known = state.examined.get(seen.job_id, Examination())
     job = next((job for job in state.listed if job.job_id == seen.job_id), None)
     total = job.objects_total if job is not None else 0
+    reads = known.reads + 1
     examined = Examination(
-        known.object_ids | state.index.ids_in(seen.objects),
-        known.reads + 1,
-        0 < total <= len(seen.objects),
-        known.ended_at,
-        seen.now + state.settings.poll_interval * min(known.reads + 1, MOST_INTERVALS),
-        known.unclear_ids | state.index.unclear_in(seen.objects),
+        object_ids=known.object_ids | state.index.ids_in(seen.objects),
+        reads=reads,
+        is_list_complete=0 < total <= len(seen.objects),
+        ended_at=known.ended_at,
+        next_read=seen.now + state.settings.poll_interval * min(reads, MOST_INTERVALS),
+        unclear_ids=known.unclear_ids | state.index.unclear_in(seen.objects),
     )
     return state.but(
         examined={**state.examined, seen.job_id: examined},
