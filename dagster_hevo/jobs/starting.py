@@ -30,6 +30,7 @@ from dagster_hevo.jobs.polling import (
     deferred_too_long,
     poll,
     seen_again,
+    with_history,
 )
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import IfJobRunning
@@ -37,13 +38,13 @@ from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
     Began,
+    CheckTurn,
     ClaimAnswered,
     ClaimJob,
     Finish,
     JobMissing,
     JobRead,
     JobsRead,
-    LookForOthers,
     Observation,
     PipelineRead,
     ReadJob,
@@ -145,11 +146,9 @@ def after_ready_read(state: State, seen: Observation) -> Next:
     jobs = {job.job_id: job for job in (*(state.first_list or ()), *seen.jobs)}
     reads = 1 if state.first_list is None else 2
     baseline = Baseline.of(jobs.values(), seen.hevo_ms, is_complete=seen.is_complete, reads=reads)
-    history = begin_polling(state, None, seen.jobs).history
-    state = state.but(
+    state = with_history(state, seen.jobs).but(
         phase=Phase.TRIGGERING,
         baseline=baseline,
-        history=history,
         job=None,
         first_list=None,
         listed_before=frozenset(jobs),
@@ -214,7 +213,7 @@ def after_turn(state: State, answered: TurnAnswered) -> Next:
             logging.WARNING,
         )
         return state, ReadPipeline()
-    return state, Wait(max(OTHERS_WAIT, waited / 4), LookForOthers(state.given_up))
+    return state, Wait(max(OTHERS_WAIT, waited / 4), CheckTurn(state.given_up))
 
 
 def _trigger(state: State) -> Next:
