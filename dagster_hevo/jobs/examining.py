@@ -22,8 +22,8 @@ LISTING_SHARE = 1 / 3
 MOST_EXAMINED_AT_ONCE = 5
 # The objects of a candidate are read at growing intervals, counted in poll intervals.
 MOST_INTERVALS = 6
-# One read of the list may leave a job out: it is forgotten after so many.
-READS_TO_FORGET = 4
+# One read of the list may leave a job out: after so many, it has vanished.
+READS_UNTIL_VANISHED = 4
 # Missing from so many reads when ours would be listed for certain, a job is not ours.
 LATE_LISTS = 2
 
@@ -71,12 +71,16 @@ def _with_sightings(state: State, seen: JobsRead) -> State:
     for job in seen.jobs:
         first = first_seen.get(job.job_id, Sighting(reads, seen.now, late_lists=state.late_lists))
         first_seen[job.job_id] = replace(first, last_read=reads)
-    # One read may leave out a job that an earlier one had.
+    # One read may leave out a job that an earlier one had. What may be ours is never forgotten.
     present = {job.job_id for job in seen.jobs}
     missing = [
         job
         for job in state.listed
-        if job.job_id not in present and reads - first_seen[job.job_id].last_read < READS_TO_FORGET
+        if job.job_id not in present
+        and (
+            reads - first_seen[job.job_id].last_read < READS_UNTIL_VANISHED
+            or not evidence_of(state, job, seen).is_foreign
+        )
     ]
     return state.but(
         listed=(*seen.jobs, *missing),
@@ -85,7 +89,7 @@ def _with_sightings(state: State, seen: JobsRead) -> State:
         list_reads=reads + 1,
         is_full_read=seen.is_complete,
         owned_by_others=state.owned_by_others | seen.owned_by_others,
-        contested=seen.contested,
+        contested=seen.contested | (state.contested - present),
     )
 
 
@@ -165,6 +169,9 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         fit = _fit_by_objects(state, job, known, is_final=is_final)
         is_examined = is_examined and (is_deferred or _is_decided(state, job, known, seen.now))
     sighting = state.first_seen.get(job.job_id, Sighting())
+    reads_missing = state.list_reads - 1 - sighting.last_read
+    if reads_missing > 0:
+        is_examined = reads_missing >= READS_UNTIL_VANISHED
     without = sighting.lists_without
     made = made_at(job, seen.hevo_ms)
     if made is None and not state.baseline.is_complete:
@@ -180,6 +187,7 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         baseline_reads=state.baseline.reads,
         is_timely=_is_timely(state, newness, sighting),
         is_examined=is_examined,
+        is_listed=reads_missing <= 0,
         is_claimed=job.job_id in state.owned_by_others,
         may_be_anothers=is_after_restart or job.job_id in state.contested,
         answer_is_unclear=state.answer is Answer.UNCLEAR,

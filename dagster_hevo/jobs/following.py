@@ -133,7 +133,7 @@ def after_outcome_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, JobMissing):
         return state, ReadObjects(job.job_id)
     if isinstance(seen, ActiveObjectsRead):
-        return _finish(state.but(active_now=seen.object_ids))
+        return _finish(state.but(active_now=seen.object_ids, inactive_now=seen.inactive_ids))
     assert isinstance(seen, ObjectsRead)
     # One read may lack what another had.
     objects = seen.objects if len(seen.objects) >= len(state.objects) else state.objects
@@ -177,10 +177,10 @@ def _finish(state: State) -> Next:
 def _outcome(state: State) -> JobOutcome:
     request, job = state.request, state.job
     assert job is not None
-    # Which objects the job can include: any active one, as long as these are those of the trigger.
-    # An earlier run may have known others.
+    # Which objects the job can include: any that is active, as long as these are those of the
+    # trigger, or that may have been. An earlier run may have known others.
     sent = state.triggered_request
-    possible = sent.active_ids
+    possible = sent.active_ids | state.inactive_now
     has_changed = state.active_now is not None and state.active_now != sent.active_ids
     if state.is_adopted or state.is_wider or state.is_resumed or has_changed:
         possible = frozenset[str]()

@@ -154,7 +154,9 @@ class Evidence:
             first that did. The baseline's reads are not counted.
         baseline_reads: How often the list was read for the baseline.
         is_examined: Whether nothing more can be learned: it has ended, and its objects were read
-            as often as they are worth.
+            as often as they are worth; or it has vanished.
+        is_listed: Whether the last read of the list shows it. What another request may own is known
+            of these only.
         is_claimed: Whether another request has claimed it.
         may_be_anothers: Whether it may have come of another trigger as well.
         answer_is_unclear: Whether the trigger was answered with an error that may be a refusal.
@@ -172,6 +174,7 @@ class Evidence:
     lists_without: int = 0
     baseline_reads: int = 1
     is_examined: bool = False
+    is_listed: bool = True
     is_claimed: bool = False
     may_be_anothers: bool = False
     answer_is_unclear: bool = False
@@ -214,7 +217,7 @@ class Evidence:
     @property
     def is_ours(self) -> bool:
         """Whether the evidence is complete."""
-        if self.is_foreign or self.may_be_anothers:
+        if self.is_foreign or self.may_be_anothers or not self.is_listed:
             return False
         return self.fit is not Fit.OPEN and self._is_new
 

@@ -42,9 +42,10 @@ def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
             found = read_jobs(hevo, pipeline_id, all_pages=action.all_pages)
             return JobsRead(found.jobs, found.is_complete)
         if isinstance(action, ReadActiveObjects):
-            listed = hevo.list_objects(pipeline_id)
+            listed = tuple(hevo.list_objects(pipeline_id))
             return ActiveObjectsRead(
-                frozenset(item.object_id for item in listed if item.is_replicated)
+                frozenset(item.object_id for item in listed if item.is_replicated),
+                frozenset(item.object_id for item in listed if not item.is_replicated),
             )
         if isinstance(action, ReadJob):
             return _read_job(hevo, pipeline_id, action.job_id)

@@ -169,6 +169,7 @@ class State:
         outcome_since: Since when.
         objects: The longest list of them.
         active_now: The objects that the pipeline replicates now, where that had to be known.
+        inactive_now: Those that it does not. It may have when the job ran.
 
         ending: While an interrupted or timed out attempt cancels its job: how it then ends.
         stop_by: Until when it looks for the job that it is to cancel.
@@ -245,6 +246,7 @@ class State:
     outcome_since: float = 0.0
     objects: tuple[JobObject, ...] = ()
     active_now: frozenset[str] | None = None
+    inactive_now: frozenset[str] = frozenset()
 
     ending: Finish | None = None
     stop_by: float = 0.0

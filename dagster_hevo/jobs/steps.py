@@ -87,9 +87,10 @@ class ObjectsRead(Observation):
 
 @dataclass(frozen=True)
 class ActiveObjectsRead(Observation):
-    """The objects that the pipeline replicates now."""
+    """The objects that the pipeline replicates now, and those that it does not."""
 
     object_ids: frozenset[str]
+    inactive_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,16 @@ def test_an_object_that_is_counted_but_not_listed_is_fresh_by_the_counts(make_wo
     assert world.results(outcome) == {"a": "LOADED", "b": "LOADED", "c": "LOADED_BY_COUNT"}
 
 
+def test_counts_prove_nothing_where_the_job_may_have_loaded_an_object_that_is_inactive_now(
+    make_world,
+):
+    world = make_world(
+        objects=["a", "b", "c", {"name": "d", "status": "inactive"}], job_objects_leave_out=1
+    )
+    outcome = world.runner().run()
+    assert world.results(outcome) == {"a": "LOADED", "b": "LOADED", "c": "NOT_PROVEN"}
+
+
 def test_objects_that_are_never_listed_are_not_fresh_where_one_of_them_failed(make_world):
     world = make_world(objects=["a", {"name": "b", "outcome": "failed"}], job_objects="never")
     outcome = world.runner().run()
