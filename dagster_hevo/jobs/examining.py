@@ -74,6 +74,11 @@ def _was_listed_before(state: State, job: Job) -> bool:
 
 def with_list(state: State, seen: JobsRead) -> State:
     """The state after a read of the job list, with the candidates whose objects to read."""
+    return _with_jobs_to_examine(_with_sightings(state, seen), seen)
+
+
+def _with_sightings(state: State, seen: JobsRead) -> State:
+    """The state with what the list shows, and which reads have shown each job."""
     reads = state.list_reads
     first_seen = dict(state.first_seen)
     for job in seen.jobs:
@@ -90,7 +95,7 @@ def with_list(state: State, seen: JobsRead) -> State:
             or not evidence_of(state, job, seen).is_foreign
         )
     ]
-    state = state.but(
+    return state.but(
         listed=(*seen.jobs, *missing),
         first_seen=first_seen,
         late_lists=state.late_lists + (seen.is_complete and seen.now > state.certain_at),
@@ -100,6 +105,10 @@ def with_list(state: State, seen: JobsRead) -> State:
         owned_by_others=state.owned_by_others | seen.owned_by_others,
         contested=seen.contested | (state.contested - present),
     )
+
+
+def _with_jobs_to_examine(state: State, seen: JobsRead) -> State:
+    """The state with the candidates whose objects are worth reading in this round."""
     examined = dict(state.examined)
     to_examine: list[str] = []
     for job in may_be_ours(state, state.listed, seen.hevo_ms):
@@ -122,14 +131,15 @@ def with_objects(state: State, seen: ObjectsRead) -> State:
     known = state.examined.get(seen.job_id, Examination())
     job = next((job for job in state.listed if job.job_id == seen.job_id), None)
     total = job.objects_total if job is not None else 0
+    reads = known.reads + 1
     examined = Examination(
-        known.object_ids | state.index.ids_in(seen.objects),
-        known.reads + 1,
-        0 < total <= len(seen.objects),
-        known.ended_at,
-        seen.now + state.settings.poll_interval * min(known.reads + 1, MOST_INTERVALS),
-        known.unclear_ids | state.index.unclear_in(seen.objects),
-        seen.now,
+        object_ids=known.object_ids | state.index.ids_in(seen.objects),
+        reads=reads,
+        is_list_complete=0 < total <= len(seen.objects),
+        ended_at=known.ended_at,
+        next_read=seen.now + state.settings.poll_interval * min(reads, MOST_INTERVALS),
+        unclear_ids=known.unclear_ids | state.index.unclear_in(seen.objects),
+        read_at=seen.now,
     )
     return state.but(
         examined={**state.examined, seen.job_id: examined},

@@ -72,6 +72,7 @@ def after_poll(state: State, seen: Observation) -> Next:
             return state.but(phase=Phase.ENDED), Finish(error=error)
         return state.but(missing=missing), Wait(state.settings.poll_interval, ReadJob(seen.job_id))
     if isinstance(seen, JobsRead):
+        assert state.job is not None
         return poll(begin_polling(state, state.job, seen.jobs, now=seen.now), seen)
     assert isinstance(seen, JobRead)
     is_first = state.job is None

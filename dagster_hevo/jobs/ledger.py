@@ -144,7 +144,9 @@ class Ledger:
             self._store.pause(seconds)
             if other not in self._store.read(name) or not self._store.is_running(other):
                 return False
-            if any(x.request_id == request_id and x.run_id == other for x in self._requests()):
+            if any(
+                (item.request_id, item.run_id) == (request_id, other) for item in self._requests()
+            ):
                 break
         return True
 

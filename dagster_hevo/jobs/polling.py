@@ -46,25 +46,30 @@ def progress_line(pipeline_id: int, job: Job, elapsed: float) -> str:
     )
 
 
-def begin_polling(
-    state: State, job: Job | None, jobs: Iterable[Job] = (), *, now: float = 0.0
-) -> State:
+def with_history(state: State, jobs: Iterable[Job], job: Job | None = None) -> State:
+    """The state with how long earlier jobs took, where any are listed.
+
+    Args:
+        state: What is known.
+        jobs: The pipeline's jobs.
+        job: The job that is polled: those of its kind count, without itself. None: all count.
+    """
+    others = [item for item in jobs if job is None or item.job_id != job.job_id]
+    kind = None if job is None else job.type
+    return state.but(history=History.of(others, kind)) if others else state
+
+
+def begin_polling(state: State, job: Job, jobs: Iterable[Job] = (), *, now: float) -> State:
     """The state in which a job is polled from now on.
 
     Args:
         state: What is known.
-        job: The job; None: only the history of earlier jobs is taken.
-        jobs: The pipeline's jobs, for that history.
+        job: The job, ours or a foreign one.
+        jobs: The pipeline's jobs, for the history of earlier ones.
         now: The time on the runner's clock.
     """
-    others = [item for item in jobs if job is None or item.job_id != job.job_id]
-    kind = None if job is None else job.type
-    history = History.of(others, kind) if others else state.history
-    if job is None:
-        return state.but(history=history)
-    return state.but(
+    return with_history(state, jobs, job).but(
         job=job,
-        history=history,
         polls=0,
         missing=0,
         job_began=now - age_of(job),

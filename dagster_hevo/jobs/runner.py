@@ -24,13 +24,7 @@ from dagster_hevo.jobs.polling import begin_polling
 from dagster_hevo.jobs.reading import read
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncRequest
-from dagster_hevo.jobs.settings import (
-    Clock,
-    JobSettings,
-    SoleWatcher,
-    SystemClock,
-    WatcherCount,
-)
+from dagster_hevo.jobs.settings import Clock, JobSettings, SoleWatcher, SystemClock, WatcherCount
 from dagster_hevo.jobs.state import Phase, State
 from dagster_hevo.jobs.steps import (
     READS,
@@ -38,6 +32,7 @@ from dagster_hevo.jobs.steps import (
     Began,
     CancelAnswered,
     CancelJob,
+    CheckTurn,
     ClaimAnswered,
     ClaimJob,
     Effect,
@@ -45,7 +40,6 @@ from dagster_hevo.jobs.steps import (
     Interrupted,
     JobRead,
     JobsRead,
-    LookForOthers,
     Observation,
     Read,
     SendTrigger,
@@ -280,7 +274,7 @@ class JobRunner:
             raise taken_over_error(self.request)
         if isinstance(action, WriteBaseline):
             return self._write_baseline(action.given_up)
-        if isinstance(action, LookForOthers):
+        if isinstance(action, CheckTurn):
             return TurnAnswered(ahead=self._another_starting(action.given_up))
         if isinstance(action, SendTrigger):
             return self._trigger()
@@ -297,8 +291,11 @@ class JobRunner:
 
     def _read(self, action: Read) -> Observation:
         seen = read(self._hevo_in_time(), self.request.pipeline_id, action)
-        if not isinstance(seen, JobsRead) or self._state.phase is not Phase.FINDING:
-            return seen
+        is_finding = self._state.phase is Phase.FINDING
+        return self._with_owners(seen) if is_finding and isinstance(seen, JobsRead) else seen
+
+    def _with_owners(self, seen: JobsRead) -> JobsRead:
+        """A job list, with those of the jobs that other requests own or may own."""
         state, hevo_ms = self._state, self.hevo.hevo_now_ms()
         possible = may_be_ours(state, seen.jobs, hevo_ms)
         unknown = [job.job_id for job in possible if job.job_id not in state.owned_by_others]

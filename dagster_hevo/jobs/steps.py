@@ -209,7 +209,7 @@ class ReadPipelineObjects:
 
 @dataclass(frozen=True)
 class WriteBaseline:
-    """Find out whether another run is starting a job, then write the baseline into the ledger.
+    """Check whether it is our turn to trigger; if it is, write the baseline into the ledger.
 
     Attributes:
         given_up: Requests of other runs that are not waited for any more.
@@ -219,8 +219,8 @@ class WriteBaseline:
 
 
 @dataclass(frozen=True)
-class LookForOthers:
-    """Find out again whether another run is starting a job.
+class CheckTurn:
+    """Check again whether it is our turn: whether no other run is starting a job.
 
     Attributes:
         given_up: Requests of other runs that are not waited for any more.
@@ -265,7 +265,7 @@ READS = (ReadPipeline, ReadJobs, ReadJob, ReadObjects, ReadPipelineObjects)
 Effect = (
     Read
     | WriteBaseline
-    | LookForOthers
+    | CheckTurn
     | SendTrigger
     | WithdrawTrigger
     | ClaimJob

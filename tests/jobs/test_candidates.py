@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ended_runs import REEXECUTION
 
 from dagster_hevo.api.errors import HevoJobNotFoundError
 from dagster_hevo.jobs.request import IfJobRunning
@@ -41,7 +42,7 @@ def test_a_candidate_that_failed_lets_a_retry_trigger_again(make_world):
     with pytest.raises(HevoJobNotFoundError):
         world.runner("a").run()
     world.sandbox.set_behaviour(job_objects="live", jobs_end_as="COMPLETED")
-    outcome = world.runner("a", run="second", reexecutes="run").run()
+    outcome = world.runner("a", **REEXECUTION).run()
     assert world.triggered_jobs()[1] == outcome.job.job_id
 
 
@@ -139,7 +140,7 @@ def test_a_job_listed_later_than_the_discovery_timeout_is_found_by_the_retry(mak
     world = make_world(job_appears_after=(100, 100), seconds=120)
     with pytest.raises(HevoJobNotFoundError):
         world.runner(*names).run()
-    outcome = world.materialize(*names, run="second", reexecutes="run")
+    outcome = world.materialize(*names, **REEXECUTION)
     assert world.triggered_jobs() == [outcome.job.job_id]
     assert set(world.results(outcome).values()) == {"LOADED"}
 
@@ -150,5 +151,5 @@ def test_a_late_job_is_found_however_much_later_the_retry_comes(make_world, paus
     with pytest.raises(HevoJobNotFoundError):
         world.runner().run()
     world.time.sleep(pause)
-    outcome = world.runner(run="second", reexecutes="run").run()
+    outcome = world.runner(**REEXECUTION).run()
     assert world.triggered_jobs() == [outcome.job.job_id]

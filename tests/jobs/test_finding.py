@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ended_runs import REEXECUTION
 
 from dagster_hevo.api.enums import ResyncMode
 from dagster_hevo.api.errors import HevoJobNotFoundError
@@ -185,7 +186,7 @@ def test_a_job_made_long_after_the_trigger_is_not_its_result(make_world):
         world.runner().run()
     world.time.sleep(3600)
     with pytest.raises(HevoJobNotFoundError):
-        world.runner(run="second", reexecutes="run").run()
+        world.runner(**REEXECUTION).run()
     assert world.book.claimed("run") + world.book.claimed("second") == []
 
 

@@ -135,12 +135,12 @@ def test_a_pipeline_with_a_long_backlog_does_not_starve_the_others(hurried: Stat
 
 def test_an_idle_pipeline_is_looked_at_less_and_less(station):
     place = station()
-    looks: list[int] = []
+    polls: list[int] = []
     for _ in range(60):
         place.tick()
-        looks.append(len(place.requests))
-    assert sum(looks[:10]) >= 3
-    assert sum(looks[30:]) == 3
+        polls.append(len(place.requests))
+    assert sum(polls[:10]) >= 3
+    assert sum(polls[30:]) == 3
     place.run_job()
     place.ticks(11)
     assert place.materialized() == place.loaded()

@@ -168,7 +168,7 @@ def _unfinished_is_loaded() -> list[Patch]:
 
 
 def _any_list_agrees() -> list[Patch]:
-    def list_agrees(*_: Any) -> bool:
+    def list_agrees(*_: Any, **__: Any) -> bool:
         return True
 
     return [(following, "list_agrees", list_agrees)]
@@ -177,8 +177,8 @@ def _any_list_agrees() -> list[Patch]:
 def _equal_names_are_equal_objects() -> list[Patch]:
     real = objects.ObjectIndex.identify
 
-    def identify(self: objects.ObjectIndex, listed: Any) -> str | None:
-        found = real(self, listed)
+    def identify(self: objects.ObjectIndex, listed: Any, *, by_id: bool = False) -> str | None:
+        found = real(self, listed, by_id=by_id)
         if found in self.objects:
             return found
         name = listed.object_name
