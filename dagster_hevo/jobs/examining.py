@@ -12,6 +12,7 @@ from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
 from dagster_hevo.jobs.newness import (
     CLOCK_TOLERANCE_MS,
+    DATE_PRECISION_MS,
     Newness,
     clock_lead_ms,
     made_at,
@@ -250,3 +251,19 @@ def has_waited(state: State, now: float) -> bool:
     """Whether so much time has passed since the trigger that our job is normally listed."""
     timeout = state.settings.job_discovery_timeout
     return now >= state.triggered_at + timeout * LISTING_SHARE
+
+
+def was_running_at_trigger(state: State, job: Job, seen: Observation) -> bool:
+    """Whether a job ran at the moment of our trigger, as far as Hevo's clock tells."""
+    assert state.baseline is not None
+    if job.status is JobStatus.SKIPPED:
+        return False  # Hevo skips its own jobs while another one runs, which may be ours.
+    made, before_ms = made_at(job, seen.hevo_ms), state.baseline.hevo_ms
+    if made is not None and before_ms is not None and made > before_ms + DATE_PRECISION_MS:
+        return False
+    if not job.is_terminal:
+        return True
+    begins = state.baseline.begins_ms
+    if begins is None or job.updated_ts is None:
+        return made is None or begins is None or made >= begins - CLOCK_TOLERANCE_MS
+    return job.updated_ts >= begins - CLOCK_TOLERANCE_MS

@@ -15,11 +15,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.examining import (
     evidence_of,
     has_waited,
+    was_running_at_trigger,
     with_list,
     with_objects,
     with_unread_objects,
@@ -36,10 +36,7 @@ from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
 from dagster_hevo.jobs.matching import Evidence, best_match
 from dagster_hevo.jobs.newness import (
-    CLOCK_TOLERANCE_MS,
-    DATE_PRECISION_MS,
     latest_made_ms,
-    made_at,
 )
 from dagster_hevo.jobs.polling import begin_polling, deferred_too_long
 from dagster_hevo.jobs.records import Answer
@@ -283,25 +280,9 @@ def _with_ran_at_trigger(state: State, foreign: Iterable[Job], seen: Observation
     known = state.ran_at_trigger
     for job in foreign:
         is_first_or_same = known is None or known.job_id == job.job_id
-        if is_first_or_same and _was_running_at_trigger(state, job, seen):
+        if is_first_or_same and was_running_at_trigger(state, job, seen):
             return state.but(ran_at_trigger=job)
     return state
-
-
-def _was_running_at_trigger(state: State, job: Job, seen: Observation) -> bool:
-    """Whether a job ran at the moment of our trigger, as far as Hevo's clock tells."""
-    assert state.baseline is not None
-    if job.status is JobStatus.SKIPPED:
-        return False  # Hevo skips its own jobs while another one runs, which may be ours.
-    made, before_ms = made_at(job, seen.hevo_ms), state.baseline.hevo_ms
-    if made is not None and before_ms is not None and made > before_ms + DATE_PRECISION_MS:
-        return False
-    if not job.is_terminal:
-        return True
-    begins = state.baseline.begins_ms
-    if begins is None or job.updated_ts is None:
-        return made is None or begins is None or made >= begins - CLOCK_TOLERANCE_MS
-    return job.updated_ts >= begins - CLOCK_TOLERANCE_MS
 
 
 def _beside_foreign_job(
@@ -338,11 +319,10 @@ def _wait(state: State, seen: Observation, *, is_beside: bool = False) -> Next:
     interval = state.settings.poll_interval
     longest = interval if state.list_reads <= QUICK_READS else max(interval, LONGEST_LISTING_WAIT)
     wait = min(state.interval, longest)
+    left = state.find_until - seen.now
+    wait = min(wait, left) if left > 0 else wait
     # The whole list, which may be long, is read where something is decided: not while waiting on.
-    is_last = False
-    if seen.now < state.find_until:
-        wait = min(wait, state.find_until - seen.now)
-        is_last = not is_beside and seen.now + wait >= state.find_until
+    is_last = 0 < left <= wait and not is_beside
     state = state.but(interval=min(state.interval * WAIT_GROWTH, longest))
     return state, Wait(wait, ReadJobs(all_pages=is_last))
 
