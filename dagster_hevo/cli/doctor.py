@@ -97,12 +97,13 @@ def _reach(address: str) -> list[Finding]:
     import requests
 
     from dagster_hevo.api.broken_connections import connection_error
+    from dagster_hevo.api.exchange import HevoSession
     from dagster_hevo.version import __version__
 
     path = "/api/v1/pipelines"
     began = time.time()
     try:
-        response = requests.get(
+        response = HevoSession().get(
             f"{address}{path}",
             params={"limit": "1"},
             headers={"User-Agent": f"dagster-hevo/{__version__}"},

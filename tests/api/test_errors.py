@@ -114,9 +114,10 @@ def test_an_unknown_pipeline_is_not_found(sandbox, connect):
         ({"error": {"message": "deep"}}, "deep"),
         ({"errors": [{"detail": "listed"}, {"detail": "second"}]}, "listed"),
         ({"message": None, "error": "e"}, "e"),
-        ({"code": 17}, '{"code": 17}'),
-        ({"code": 17, "config": {"host": "h"}}, '{"code": 17}'),
-        ({"deep": [{"dbPassword": "p", "at": 3}]}, '{"deep": [{"at": 3}]}'),
+        ({"detail": [{"loc": ["body"], "msg": "too short", "input": "i"}]}, "too short"),
+        ({"code": 17}, ""),
+        ({"code": 17, "config": {"host": "h"}}, ""),
+        ({"deep": [{"dbPassword": "p", "at": 3}]}, ""),
         ('"text"', "text"),
         ("plain\n  words", "plain words"),
         ("", ""),
@@ -266,7 +267,7 @@ def test_redirects_in_circles_end(serve, connect):
 def test_an_answer_cannot_write_lines_or_colours_into_a_log(serve, connect, body):
     message = error_of(lambda: connect(serve(Answer(body, status=400))).get_pipeline(7)).message
     assert message.isprintable()
-    assert message == "no ?? ?[31mline"
+    assert message in {r"no ?\x00 \x1b[31mline", r"no \x00\x00 \x1b[31mline"}
 
 
 # What is never told.
@@ -366,9 +367,11 @@ def test_a_source_password_that_was_sent_is_never_told(serve, connect, echo, con
 
 
 def test_a_source_pin_that_was_sent_as_a_number_is_never_told(serve, connect):
-    server = serve(Answer({"message": "pin 918273 is wrong"}, status=400))
-    error = error_of(lambda: connect(server).update_pipeline_sources(7, {"pin": 918273}))
-    assert "pin *** is wrong" in str(error)
+    pin = 918000 + 273
+    server = serve(Answer({"message": f"pin {pin} is wrong"}, status=400))
+    error = error_of(lambda: connect(server).update_pipeline_sources(7, {"pin": pin}))
+    assert str(pin) not in everything_told_by(error)
+    assert "what it says is not shown, because the request held settings" in str(error)
 
 
 def test_a_password_sent_with_other_fields_of_a_pipeline_is_never_told(serve, connect):
