@@ -25,6 +25,7 @@ from dagster_hevo.api import (
 )
 from dagster_hevo.api.enums import OpenEnum
 from dagster_hevo.api.errors import HevoResponseError
+from dagster_hevo.api.foreign_text import escaped
 from dagster_hevo.sandbox import Fault
 
 PIPELINE = {
