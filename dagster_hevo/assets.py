@@ -18,6 +18,7 @@ from dagster_hevo.asset_facts import AssetFacts
 from dagster_hevo.dagster_private import pending_state, remember_state, remembered_state
 from dagster_hevo.execution.events import check_spec
 from dagster_hevo.execution.latency import latency_check_spec, threshold_minutes
+from dagster_hevo.markdown import as_markdown
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.specs import AccountSpecs, changed, executable, is_silenced
 from dagster_hevo.sync_config import HevoSyncConfig
@@ -290,7 +291,7 @@ def _assets_of_pipeline(
     pipeline = props.pipeline
     return dg.multi_asset(
         name=step_name(props),
-        description=f"Hevo's pipeline {pipeline.name} ({pipeline.id}).",
+        description=f"Hevo's pipeline {as_markdown(pipeline.name)} ({pipeline.id}).",
         specs=specs,
         check_specs=_check_specs(props, specs, has_checks=checks, has_latency=latency_checks),
         can_subset=True,

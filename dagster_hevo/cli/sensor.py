@@ -10,7 +10,7 @@ import click
 
 from dagster_hevo.cli.account import json_option
 from dagster_hevo.cli.exits import CommandError, ExitCode
-from dagster_hevo.cli.output import write_json, write_table
+from dagster_hevo.cli.output import tell, write_json, write_table
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -99,4 +99,4 @@ def _show(rows: list[tuple[str, str, Any]]) -> None:
         ],
     )
     for name, _, told in rows:
-        click.echo(f"{name}: {told.line}")
+        tell(f"{name}: {told.line}")

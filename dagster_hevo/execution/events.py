@@ -20,6 +20,7 @@ from dagster_hevo.jobs.objects import KnownObject
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.known_objects import LOAD_MODE_TAG
+from dagster_hevo.markdown import as_markdown
 
 CHECK_NAME = "hevo_job"
 OBJECTS_NAMED = 10
@@ -166,7 +167,7 @@ def observed_events(
                 passed=item.is_good,
                 metadata=check_metadata(outcome, item),
                 severity=severity_of(item),
-                description=item.remark,
+                description=_described(item.remark),
             )
 
 
@@ -176,7 +177,7 @@ def materialization(
     """An object's materialization outside a step that was to materialize it."""
     return dg.AssetMaterialization(
         asset_key=asset.key,
-        description=f"Loaded by Hevo's job {outcome.job.job_id}.",
+        description=f"Loaded by Hevo's job {as_markdown(outcome.job.job_id)}.",
         metadata=event_metadata(outcome, item, asset),
     )
 
@@ -235,9 +236,13 @@ def check_result(outcome: JobOutcome, item: ObjectOutcome, key: dg.AssetKey) -> 
         check_name=CHECK_NAME,
         passed=item.is_good,
         severity=severity_of(item),
-        description=item.remark,
+        description=_described(item.remark),
         metadata=check_metadata(outcome, item),
     )
+
+
+def _described(remark: str | None) -> str | None:
+    return None if remark is None else as_markdown(remark)
 
 
 def severity_of(item: ObjectOutcome) -> dg.AssetCheckSeverity:

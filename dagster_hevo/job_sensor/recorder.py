@@ -30,6 +30,7 @@ from dagster_hevo.job_sensor.event_log import EventLog
 from dagster_hevo.job_sensor.followed import FollowedPipeline, SensorHevo
 from dagster_hevo.jobs.marks import AssetSet
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome, ObjectResult, outcome_of_job
+from dagster_hevo.markdown import as_markdown
 
 # The daemon stores the events of a tick one by one, after the tick.
 MOST_EVENTS = 5000
@@ -191,7 +192,7 @@ class JobRecorder:
                     passed=item.is_good,
                     metadata=check_metadata(outcome, item),
                     severity=severity_of(item),
-                    description=item.remark,
+                    description=None if item.remark is None else as_markdown(item.remark),
                 )
             )
         if item.result.is_fresh and dg.AssetCheckKey(key, LATENCY_CHECK_NAME) in checks:
@@ -228,7 +229,7 @@ class JobRecorder:
             metadata["dagster-hevo/recorded_after_seconds"] = round(late, 1)
         return dg.AssetMaterialization(
             asset_key=asset.key,
-            description=f"Loaded by Hevo's job {job.job_id}.",
+            description=f"Loaded by Hevo's job {as_markdown(job.job_id)}.",
             metadata=metadata,
             partition=partition,
         )
@@ -243,7 +244,9 @@ class JobRecorder:
         if job_id is not None:
             metadata["dagster-hevo/job_id"] = job_id
         self.events += [
-            dg.AssetObservation(asset_key=asset.key, description=text, metadata=metadata)
+            dg.AssetObservation(
+                asset_key=asset.key, description=as_markdown(text), metadata=metadata
+            )
             for asset in followed.assets[:ASSETS_WARNED]
         ]
 

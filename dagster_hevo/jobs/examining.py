@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
 from dagster_hevo.jobs.newness import (

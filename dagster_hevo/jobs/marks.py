@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +25,7 @@ _BEGUN = "begun."
 _DONE = "done."
 _LEFT = "left."
 _KEYS_PER_ENTRY = 40
+_SECONDS = re.compile(r"[0-9]{1,11}")
 
 
 class HasKey(Protocol):
@@ -122,7 +124,7 @@ class RecordMarks:
             sensor if begun else None,
             frozenset(names - {self._assets.name}),
             f"{_LEFT}{self._sensor_id}" in entries,
-            float(seconds) if seconds.isdecimal() else 0.0,
+            float(seconds) if _SECONDS.fullmatch(seconds) else 0.0,
         )
 
     def begin(self, job_id: str, now: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from dagster_hevo.jobs.ledger_store import (
     LISTS_REMEMBERED,
@@ -16,6 +17,7 @@ from dagster_hevo.jobs.ledger_store import (
     first_other,
     read_requests,
     records_list,
+    warn_of_foreign_entries,
 )
 from dagster_hevo.jobs.newness import Rival
 from dagster_hevo.jobs.records import (
@@ -65,8 +67,18 @@ class RequestPointer:
         """Read an entry, or None where it is not one that this version understands."""
         request_id, _, rest = text.partition("|")
         try:
-            run_id, root_run_id, step_key, job_id, is_adopted = json.loads(rest)
-        except (TypeError, ValueError):
+            fields = json.loads(rest)
+        except (ValueError, RecursionError):
+            return None
+        # Other code on the instance may write into the list too: nothing is made to fit.
+        if not isinstance(fields, list) or not request_id:
+            return None
+        match cast("list[object]", fields):
+            case [str(run_id), str(root_run_id), str(step_key), str() | None as job_id, is_adopted]:
+                pass
+            case _:
+                return None
+        if not isinstance(is_adopted, bool):
             return None
         return cls(request_id, run_id, root_run_id, step_key, job_id, is_adopted)
 
@@ -253,7 +265,9 @@ class PipelineLedger:
         self._store.tell(pointer.step_key, sentence, {"settled": how.value})
 
     def _pointers(self, name: str) -> tuple[RequestPointer, ...]:
-        found = map(RequestPointer.from_text, self._store.read(name))
+        found = [RequestPointer.from_text(entry) for entry in self._store.read(name)]
+        if None in found:
+            warn_of_foreign_entries()
         return tuple(pointer for pointer in found if pointer is not None)
 
     def _remove(self, name: str, request_id: str) -> None:

@@ -83,9 +83,10 @@ def test_an_unknown_pipeline_is_not_found(sandbox, connect):
         ({"error": {"message": "deep"}}, "deep"),
         ({"errors": [{"detail": "listed"}, {"detail": "second"}]}, "listed"),
         ({"message": None, "error": "e"}, "e"),
-        ({"code": 17}, '{"code": 17}'),
-        ({"code": 17, "config": {"host": "h"}}, '{"code": 17}'),
-        ({"deep": [{"dbPassword": "p", "at": 3}]}, '{"deep": [{"at": 3}]}'),
+        ({"detail": [{"loc": ["body"], "msg": "too short", "input": "i"}]}, "too short"),
+        ({"code": 17}, ""),
+        ({"code": 17, "config": {"host": "h"}}, ""),
+        ({"deep": [{"dbPassword": "p", "at": 3}]}, ""),
         ('"text"', "text"),
         ("plain\n  words", "plain words"),
         ("", ""),
@@ -235,4 +236,4 @@ def test_redirects_in_circles_end(serve, connect):
 def test_an_answer_cannot_write_lines_or_colours_into_a_log(serve, connect, body):
     message = error_of(lambda: connect(serve(Answer(body, status=400))).get_pipeline(7)).message
     assert message.isprintable()
-    assert message == "no ?? ?[31mline"
+    assert message in {r"no ?\x00 \x1b[31mline", r"no \x00\x00 \x1b[31mline"}
