@@ -72,13 +72,14 @@ class Gate:
         headers = {bytes(name): bytes(value) for name, value in scope["headers"]}
         user, secret = _keys(headers.get(b"authorization"))
         refusal = self._refusal(user, secret)
-        fault = None if refusal else self._faults.pick(method, path)
+        query = bytes(scope["query_string"]).decode("latin-1")
+        fault = None if refusal else self._faults.pick(method, path, query)
         agent = headers.get(b"user-agent")
         place = self.log.add(
             SeenRequest(
                 method,
                 path,
-                bytes(scope["query_string"]).decode("latin-1"),
+                query,
                 user,
                 None,
                 _parsed(body),
