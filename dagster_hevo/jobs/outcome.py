@@ -162,10 +162,8 @@ def list_agrees(
         not_listed: The requested objects that it does not list. They count where the job has no
             counts, which alone tell that a list is complete.
     """
-    has_loaded = job.status.completion.has_loaded
-    running = _UNFINISHED - {JobObjectStatus.CANCELLED}
-    has_unfinished = any(item.status in running for item in listed)
-    if has_unfinished and has_loaded:
+    has_unfinished = lists_unfinished(listed)
+    if has_unfinished and job.status.completion.has_loaded:
         return False
     if any(item.status is None for item in listed) and not _all_succeeded(job):
         return False
@@ -178,6 +176,11 @@ def list_agrees(
         return not has_unfinished or counted["completed"] >= job.objects_success
     agrees = counted["skipped"] >= job.objects_skipped and counted["failed"] >= job.objects_failed
     return agrees and counted["completed"] >= job.objects_success
+
+
+def lists_unfinished(listed: Iterable[JobObject]) -> bool:
+    """Whether some of a job's objects are listed as not yet loaded."""
+    return any(item.status in _UNFINISHED - {JobObjectStatus.CANCELLED} for item in listed)
 
 
 def _kind(status: JobObjectStatus | None) -> str:

@@ -12,7 +12,8 @@ from station import Station
 from dagster_hevo.api.models import Job
 from dagster_hevo.api.rate_limit import open_budget
 from dagster_hevo.job_sensor.budget import TickBudget, TickSpent
-from dagster_hevo.job_sensor.cursor import PipelineCursor, SensorCursor, Walk
+from dagster_hevo.job_sensor.cursor import PipelineCursor, SensorCursor
+from dagster_hevo.job_sensor.walk import Walk
 from dagster_hevo.sandbox import Fault
 from dagster_hevo.sensors import TickEnvironment
 
@@ -185,6 +186,11 @@ def test_the_cursor_of_300_pipelines_stays_small():
         '{"version":2,"pipelines":{"101":{"since":1e300,"open":{"a":"b"},"walk":[]}},"status":7}',
         '{"version":2,"pipelines":[]}',
         "[" * 5000,
+        '{"version":2,"pipelines":{"%s":{"since":1}}}' % ("1" * 5000),
+        '{"version":2,"pipelines":{"101":{"since":9e10,"due_at":9e10,"polled_at":9e10}}}',
+        '{"version":2,"pipelines":{"101":{"since":1,"old_before_ms":99999999999999}}}',
+        '{"version":2,"pipelines":{"101":{"since":1e9,"open":{"..":{"since":1}}}}}',
+        '{"version":2,"pipelines":{"101":{"since":1e9,"reported":["\\ud800"]}}}',
     ],
 )
 def test_a_cursor_that_is_not_understood_starts_anew(station, cursor):

@@ -176,7 +176,83 @@ def test_a_run_does_not_wait_for_ever_for_a_sensor_that_is_gone(station):
     assert 100 < sum(recording.waits) < 200
 
 
+def other_marks(recording: Recording, count: int, sensor: str, more: str = "") -> RecordMarks:
+    """Marks for the first assets of a recording, and others."""
+    keys = [asset.key for asset in recording.assets][:count]
+    keys += [dg.AssetKey(name) for name in more.split()]
+    store = InstanceStore(recording.instance)
+    pipeline_id = recording.outcome.pipeline_id
+    return RecordMarks(store, recording.base_url, pipeline_id, AssetSet.of(keys), sensor)
+
+
 def test_a_run_does_not_wait_for_a_sensor_that_records_other_assets(station):
     recording = Recording(station())
+    other_marks(recording, 0, "elsewhere", "other_table").begin(recording.job_id, 1.0)
     assert not recording.wait()
     assert recording.waits == []
+
+
+def test_a_run_waits_a_moment_for_a_sensor_that_is_about_to_begin(station):
+    recording = Recording(station())
+    assert not recording.wait()
+    assert 4 <= sum(recording.waits) <= 10
+
+
+def test_a_run_waits_for_a_sensor_whose_code_location_has_only_some_of_its_assets(station):
+    recording = Recording(station())
+    recording.marks = other_marks(recording, 1, "sensor", "new_table")
+    recording.marks.begin(recording.job_id, 1.0)
+    assert recording.wait(finishes_at=4)
+    assert len(recording.waits) == 4
+
+
+def test_a_run_waits_longer_where_many_events_are_stored(station):
+    recording = Recording(station())
+    recording.marks.begin(recording.job_id, 1.0)
+    recording.marks.tell_storing(recording.job_id, 5000, 50.0)
+    assert recording.wait(finishes_at=300)
+    assert sum(recording.waits) == 600
+
+
+def test_a_run_waits_as_long_as_a_sensor_makes_progress_and_half_an_hour_at_most(station):
+    recording = Recording(station())
+    recording.marks.begin(recording.job_id, 1.0)
+    waits: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) % 50 == 0:  # Another part is recorded every 100 seconds.
+            recording.marks.tell_storing(recording.job_id, 600, sum(waits))
+
+    assert not wait_for_sensor(
+        recording.instance, recording.base_url, recording.outcome, recording.assets, pause=pause
+    )
+    assert sum(waits) == 1800
+
+
+def test_a_tick_of_many_events_says_so_to_the_runs_that_wait(station):
+    place = station(pipelines=2, objects=300, settings={"page_size": 100}, seconds_per_object=0.01)
+    place.tick()
+    job = place.run_job(101)
+    place.sandbox.advance(200)
+    place.tick()
+    specs = [spec for each in place.assets for spec in each.specs]
+    assets = [asset for asset in map(ObjectAsset.of, specs) if asset is not None]
+    keys = AssetSet.of([asset.key for asset in assets if asset.pipeline_id == 101])
+    marks = RecordMarks(InstanceStore(place.instance), place.hevo.account, 101, keys)
+    assert marks.of(job.job_id).events == 600
+    assert not marks.of(job.job_id).is_done
+    place.tick()
+    assert marks.of(job.job_id).is_done
+
+
+def test_a_second_sensor_leaves_a_job_that_another_one_records_for_some_of_its_assets(station):
+    place = station()
+    place.tick()
+    recording = Recording(place)
+    other = other_marks(recording, 1, "elsewhere", "other_table")
+    other.begin(recording.job_id, place.now())
+    place.ticks(5)
+    assert not place.materialized()
+    place.ticks(8, every=600)
+    assert place.materialized() == place.loaded()
