@@ -2,7 +2,7 @@
 
     python benchmarks/all.py [--quick] > report.txt
 
-`--quick` leaves out those that take minutes: the limiter, the load within the budget, the job sensor.
+`--quick` leaves out those that take minutes: the limiter, the limited load, the job sensor.
 """
 
 from __future__ import annotations
