@@ -141,6 +141,7 @@ class AsyncHevoClient:
     get_job_objects = _paged(HevoClient.get_job_objects)
     job_object_pages = _paged(HevoClient.job_object_pages)
     list_objects = _paged(HevoClient.list_objects)
+    object_pages = _paged(HevoClient.object_pages)
     get_object = _awaited(HevoClient.get_object)
     refresh_schema = _awaited(HevoClient.refresh_schema)
     resync_objects = _awaited(HevoClient.resync_objects)

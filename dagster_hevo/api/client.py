@@ -339,7 +339,18 @@ class HevoClient:
 
     def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
         """The objects of a pipeline, without their columns (GET .../objects)."""
-        return each_once(self._pages(PipelineObject, f"{pipeline_path(pipeline_id)}/objects"))
+        return each_once(self.object_pages(pipeline_id))
+
+    def object_pages(
+        self, pipeline_id: int, begin_at: str | None = None
+    ) -> Iterator[Page[PipelineObject]]:
+        """The objects of a pipeline a page at a time, without their columns (GET .../objects).
+
+        Args:
+            pipeline_id: The pipeline.
+            begin_at: The ``next_cursor`` of an earlier page, to go on after it.
+        """
+        return self._pages(PipelineObject, f"{pipeline_path(pipeline_id)}/objects", begin_at)
 
     def get_object(self, pipeline_id: int, object_id: str) -> PipelineObject:
         """One object with its columns (GET .../objects/{object_id})."""

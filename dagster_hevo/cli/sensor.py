@@ -84,13 +84,23 @@ def _show(rows: list[tuple[str, str, Any]]) -> None:
     from dagster_hevo.job_sensor.status import moment_text
 
     write_table(
-        ["sensor", "state", "last tick", "pipelines", "due", "backlog", "requests"],
+        [
+            "sensor",
+            "state",
+            "last tick",
+            "pipelines",
+            "unreadable",
+            "due",
+            "backlog",
+            "requests",
+        ],
         [
             (
                 name,
                 state,
                 moment_text(told.ticked_at),
                 told.pipelines,
+                told.unreadable,
                 told.behind,
                 told.backlog,
                 told.requests,

@@ -131,6 +131,11 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     checks: bool = Field(
         default=True, description="Whether each asset has the check `hevo_job` on its last job."
     )
+    latency_checks: bool = Field(
+        default=False,
+        description="Whether each asset has the check `hevo_latency` too: a warning where the data "
+        "came later than the pipeline's latency alert in Hevo allows.",
+    )
     include_metadata: list[Literal["columns"]] = Field(
         default=[],
         description="More to read when the state is refreshed. columns: types and primary keys, a "
@@ -292,6 +297,7 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             pool=self.pool,
             retry_policy=self.retry_policy,
             include_checks=self.checks,
+            include_latency_check=self.latency_checks,
         )
         return dg.Definitions(assets=assets, sensors=self._sensors(context, selected))
 
@@ -317,6 +323,7 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
                 minimum_interval_seconds=settings.minimum_interval_seconds,
                 default_status=settings.default_status,
                 include_checks=self.checks,
+                include_latency_check=self.latency_checks,
                 account=account,
             )
         ]

@@ -309,7 +309,8 @@ def failure_of_outcome(
                 ]
             ),
         },
-        allow_retries=not outcome.job.status.was_cancelled,
+        # Loaded is loaded: another try would load and bill it again.
+        allow_retries=not (outcome.job.status.was_cancelled or outcome.completion.has_loaded),
     )
 
 

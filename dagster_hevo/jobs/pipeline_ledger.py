@@ -29,6 +29,8 @@ from dagster_hevo.jobs.records import (
 
 SENSOR_PREFIX = "sensor:"
 """What claims a job for a job sensor, before the sensor's name."""
+# Each is a failed run whose job never came: more are not worth reading.
+MOST_UNRESOLVED = 100
 _RECORDED = "recorded."
 _FOR_SENSOR = "sensor."
 _RECORDING = "recording."
@@ -174,18 +176,23 @@ class PipelineLedger:
         """The requests that may have sent a trigger and have no job yet, the oldest first."""
         return self._pointers(f"starting/{self._place}")
 
+    def unresolved(self) -> tuple[RequestPointer, ...]:
+        """The requests whose job nobody waits for any more, and that never had one."""
+        return self._pointers(f"unresolved/{self._place}")
+
     def rivals(self, request_id: str) -> tuple[Rival, ...]:
         """Other requests without a job, whose job a new one may be as well as ours.
 
         Those triggered before ours were waited for in vain; those triggered after ours have waited
-        for our job as long as it takes to appear.
+        for our job as long as it takes to appear. Also when nobody waits for it any more, a job
+        that one of them may have made is not proven to be ours.
 
         Args:
             request_id: Our request.
         """
         found = (
             self.request_of(pointer)
-            for pointer in self.starting()
+            for pointer in dict.fromkeys((*self.starting(), *self.unresolved()))
             if pointer.request_id != request_id
         )
         return tuple(
@@ -207,13 +214,22 @@ class PipelineLedger:
         self._store.append(f"claimed/{self._place}", [pointer.to_text()])
 
     def remove(self, request_id: str) -> None:
-        """Take a request out of ``starting`` and ``claimed``."""
+        """Take a request out of all lists: it has ended."""
         self.remove_starting(request_id)
         self.remove_claimed(request_id)
 
+    def set_aside(self, pointer: RequestPointer) -> None:
+        """Wait no more for a request's job, which has not come; it may come all the same."""
+        name = f"unresolved/{self._place}"
+        self._store.append(name, [pointer.to_text()])
+        for entry in self._store.read(name)[:-MOST_UNRESOLVED]:
+            self._store.remove(name, entry)
+        self._remove(f"starting/{self._place}", pointer.request_id)
+
     def remove_starting(self, request_id: str) -> None:
-        """Take a request out of ``starting``."""
+        """Take a request out of ``starting``: no job comes of it, or its job is known."""
         self._remove(f"starting/{self._place}", request_id)
+        self._remove(f"unresolved/{self._place}", request_id)
 
     def remove_claimed(self, request_id: str) -> None:
         """Take a request out of ``claimed``."""

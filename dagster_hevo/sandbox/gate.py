@@ -84,13 +84,14 @@ class Gate:
         body = await _read(receive, keep=refusal is None)
         if body is None:
             body, refusal = b"", refusal or _TOO_LONG
-        fault = None if refusal else self._faults.pick(method, path)
+        query = bytes(scope["query_string"]).decode("latin-1")
+        fault = None if refusal else self._faults.pick(method, path, query)
         agent = headers.get(b"user-agent")
         place = self.log.add(
             SeenRequest(
                 method,
                 path,
-                bytes(scope["query_string"]).decode("latin-1"),
+                query,
                 user,
                 None,
                 _parsed(body),
