@@ -9,6 +9,7 @@ is printed with its seed and ends the benchmark with an error.
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import random
 import resource
@@ -28,6 +29,7 @@ from dagster_hevo.api import HevoClient
 
 def fuzz(first: int, count: int) -> tuple[float, int]:
     """Send so many answers, from a seed on; the longest one's seconds, and the memory in MiB."""
+    logging.disable(logging.CRITICAL)
     answer = [b""]
     server = RawServer(lambda _: answer[0])
     longest = 0.0
