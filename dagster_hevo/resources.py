@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from dagster_hevo.account_reading import Wanted, read_wanted
 from dagster_hevo.api.errors import (
@@ -27,7 +27,13 @@ from dagster_hevo.api.settings import LEAST_TIMEOUT, check_number, resolve_base_
 from dagster_hevo.asset_facts import AssetFacts, check_url_template
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
-from dagster_hevo.secrets import concealed, concealed_within, revealed, revealed_within
+from dagster_hevo.secrets import (
+    GivenFor,
+    check_run_config,
+    concealed_within,
+    revealed,
+    revealed_within,
+)
 from dagster_hevo.state_file import kept_state_path, read_snapshot, read_state, write_state
 from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.workspace import (
@@ -54,6 +60,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
                 region="eu",
             )
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     api_key: str = Field(
         description="API key (the user name of HTTP Basic auth), made by an owner of the account. "
@@ -143,13 +151,15 @@ class HevoResource(dg.ConfigurableResource[Any]):
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
     def __init__(self, **settings: Any) -> None:
-        for name in ("api_key", "api_secret", "rate_limit_store"):
-            if name in settings:
-                settings[name] = concealed(settings[name])
-        # Headers may hold keys of a gateway, and proxies passwords.
-        for name, plain in {"extra_headers": (), "extra_kwargs": ("verify", "cert")}.items():
-            if name in settings:
-                settings[name] = concealed_within(settings[name], but=plain)
+        # First of all: an error's frames show the variables of this one.
+        given_for = GivenFor.of(settings)
+        for name in _CONCEALED & settings.keys():
+            # Dagster reads these two from the environment itself, and shows the variable's name.
+            is_dagsters = name in {"api_key", "api_secret"} and isinstance(
+                settings[name], dg.EnvVar
+            )
+            if not is_dagsters:
+                settings[name] = concealed_within(settings[name], name, given_for)
         super().__init__(**settings)
         self._check_settings()
 
@@ -163,6 +173,10 @@ class HevoResource(dg.ConfigurableResource[Any]):
             value = getattr(self, name)
             if isinstance(value, int | float):
                 check_number(name, value, least)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Called by Dagster: refuses what whoever launches a run may not choose."""
+        check_run_config(context.resource_config)
 
     @property
     def account(self) -> str:
@@ -206,8 +220,8 @@ class HevoResource(dg.ConfigurableResource[Any]):
             retry_delay=self.retry_delay,
             timeout=timeout,
             retryable_status_codes=self.retryable_status_codes,
-            extra_headers=revealed_within(self.extra_headers),
-            extra_kwargs=revealed_within(self.extra_kwargs),
+            extra_headers=revealed_within(self.extra_headers, "extra_headers", self.account),
+            extra_kwargs=revealed_within(self.extra_kwargs, "extra_kwargs", self.account),
             page_size=self.page_size,
             budget=self.get_budget() if budget is None else budget,
         )
@@ -255,7 +269,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
                     "is not set. Set it in the place where this code runs."
                 )
             return found
-        return revealed(value)
+        return revealed(value, name, self.account) if name in _CONCEALED else value
 
     def job_settings(self, if_job_running: IfJobRunning = IfJobRunning.WAIT) -> JobSettings:
         """The bounds of a job's life, as set here."""
@@ -392,6 +406,9 @@ class HevoResource(dg.ConfigurableResource[Any]):
         return f"{host}-{user}"
 
 
+_CONCEALED = frozenset(
+    {"api_key", "api_secret", "rate_limit_store", "extra_headers", "extra_kwargs"}
+)
 _LEAST = {
     **dict.fromkeys(
         ("retry_delay", "requests_per_minute", "poll_timeout", "job_discovery_timeout"), 0

@@ -100,7 +100,8 @@ class AsyncHevoClient:
         self.client = client if client is not None else HevoClient(**hidden.value)
 
     def __repr__(self) -> str:
-        return f"AsyncHevoClient(base_url={self.client.base_url!r})"
+        client = getattr(self, "client", None)  # none where its making failed
+        return f"AsyncHevoClient(base_url={getattr(client, 'base_url', None)!r})"
 
     async def __aenter__(self) -> AsyncHevoClient:
         return self

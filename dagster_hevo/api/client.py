@@ -128,7 +128,8 @@ class HevoClient:
         )
 
     def __repr__(self) -> str:
-        return f"HevoClient(base_url={self.base_url!r})"
+        # Also where its making failed: then an error's frames show it.
+        return f"HevoClient(base_url={getattr(self, 'base_url', None)!r})"
 
     def __enter__(self) -> HevoClient:
         return self

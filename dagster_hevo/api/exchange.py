@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -120,7 +120,7 @@ class Exchange:
         keys, headers, kwargs = (
             Hidden((api_key, api_secret)),
             Hidden(dict(extra_headers)),
-            Hidden(dict(extra_kwargs)),
+            Hidden(_as_requests_takes(extra_kwargs)),
         )
         del api_key, api_secret, extra_headers, extra_kwargs
         _check_extras(headers, kwargs)
@@ -224,6 +224,13 @@ class Exchange:
         # Not the tuple that `requests` offers: it reads keys as Latin-1 and breaks on others.
         prepared.headers["Authorization"] = f"Basic {self._token.value}"
         return prepared
+
+
+def _as_requests_takes(extra_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with a certificate and its key as a pair: Dagster makes a list of that."""
+    cert = extra_kwargs.get("cert")
+    pair = {"cert": tuple(cast("list[str]", cert))} if isinstance(cert, list) else {}
+    return {**extra_kwargs, **pair}
 
 
 def _check_extras(headers: Hidden[dict[str, str]], kwargs: Hidden[dict[str, Any]]) -> None:

@@ -71,7 +71,9 @@ def test_every_setting_of_the_resource_can_be_written(monkeypatch: pytest.Monkey
     assert workspace.poll_interval == 7.5
     assert workspace.poll_timeout is None
     assert workspace.retryable_status_codes == []
-    assert revealed_within(workspace.extra_headers) == {"X-Team": "sources"}
+    assert revealed_within(workspace.extra_headers, "extra_headers", workspace.account) == {
+        "X-Team": "sources"
+    }
     assert workspace.extra_kwargs == {"verify": False}
     assert workspace.cancel_on_termination is False
 
