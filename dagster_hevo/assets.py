@@ -5,28 +5,26 @@ What an account holds is asked for once, when the code location loads (`workspac
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import create_model
 
-from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.errors import HevoConfigurationError
-from dagster_hevo.asset_facts import AssetFacts
-from dagster_hevo.dagster_private import pending_state, remember_state, remembered_state
-from dagster_hevo.execution.events import check_spec
-from dagster_hevo.execution.latency import latency_check_spec, threshold_minutes
-from dagster_hevo.resources import HevoResource
-from dagster_hevo.specs import AccountSpecs, changed, executable, is_silenced
-from dagster_hevo.sync_config import HevoSyncConfig
-from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps, group_name_of
-from dagster_hevo.workspace import (
-    HevoWorkspaceData,
+from dagster_hevo.definitions.enrichment import AssetFacts
+from dagster_hevo.definitions.reading import Wanted
+from dagster_hevo.definitions.snapshot import (
+    AccountSnapshot,
     PipelineSelector,
     no_collection,
 )
+from dagster_hevo.definitions.specs import AccountSpecs, changed, executable, is_silenced
+from dagster_hevo.execution.events import check_spec
+from dagster_hevo.execution.latency import latency_check_spec, threshold_minutes
+from dagster_hevo.resources import HevoResource
+from dagster_hevo.sync_config import HevoSyncConfig
+from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps, group_name_of
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext
@@ -74,7 +72,7 @@ def load_hevo_asset_specs(
         include_columns=include_column_metadata,
         on_loaded=account_specs.make_early,
     )
-    account = load_state(workspace, wanted)
+    account = workspace.loader.load(wanted)
     specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
     return [*specs, *account_specs.sources(account, specs)]
 
@@ -129,7 +127,7 @@ def hevo_assets(
         HevoConfigurationError: It has no active object, or two objects have one key.
     """
     wanted = Wanted(pipeline_id=pipeline_id, include_columns=include_column_metadata)
-    account = load_state(workspace, wanted)
+    account = workspace.loader.load(wanted)
     facts = _facts_of(workspace, freshness_from_schedule, include_source_lineage)
     found = AccountSpecs(translator, facts).by_pipeline(account)
     if not found or not found[0][1]:
@@ -206,7 +204,7 @@ def build_hevo_assets_definitions(
         include_columns=include_column_metadata,
         on_loaded=account_specs.make_early,
     )
-    account = load_state(workspace, wanted)
+    account = workspace.loader.load(wanted)
 
     def make_step() -> Callable[..., Any]:
         def materialize(context: AssetExecutionContext, hevo: HevoResource, config: Any) -> Any:
@@ -228,7 +226,7 @@ def build_hevo_assets_definitions(
 
 
 def definitions_of(
-    account: HevoWorkspaceData,
+    account: AccountSnapshot,
     account_specs: AccountSpecs,
     make_step: Callable[[], Callable[..., Any]],
     *,
@@ -325,38 +323,6 @@ def config_with_defaults(config: HevoSyncConfig | None) -> type[HevoSyncConfig]:
 def step_name(props: HevoObjectProps) -> str:
     """The name of a pipeline's step: readable, and unique by the pipeline's id."""
     return f"hevo_{group_name_of(props.pipeline.name)}_{props.pipeline.id}"
-
-
-def load_state(workspace: HevoResource, wanted: Wanted) -> HevoWorkspaceData:
-    """The account's pipelines: asked for when the location first loads, remembered after that."""
-    key = workspace.state_key
-    state = remembered_state(key)
-    if state is not None:
-        return HevoWorkspaceData.from_json(state).select(wanted.chosen)
-    account = workspace.read_account(wanted).select(wanted.chosen)
-    tell_findings(account)
-    before = pending_state(key)
-    known = account if before is None else HevoWorkspaceData.from_json(before).merged_with(account)
-    remember_state(key, known.to_json())
-    return account
-
-
-def tell_findings(account: HevoWorkspaceData) -> None:
-    """Say where pipelines and the catalogs of their sources do not agree."""
-    log = logging.getLogger("dagster_hevo")
-    for item in account.pipelines:
-        found = item.catalog
-        if found is None or item.objects is None:
-            continue
-        name = f"Pipeline {item.pipeline.id} ({item.pipeline.name})"
-        if found.frequency_problem is not None:
-            log.warning(f"{name}: {found.frequency_problem}")
-        if found.missing or found.unknown:
-            log.info(
-                f"{name} and what is known of {found.source} differ: {len(found.missing)} known "
-                f"objects are not in the pipeline, {len(found.unknown)} of its objects are not "
-                f"known. `dagster-hevo objects {item.pipeline.id} --catalog` lists them."
-            )
 
 
 def _facts_of(workspace: HevoResource, freshness: bool, source_lineage: bool) -> AssetFacts:

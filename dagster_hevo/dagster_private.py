@@ -6,7 +6,8 @@ Each says why. The tests run against the oldest and the newest Dagster that is s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
 
@@ -174,3 +175,29 @@ def pending_state(key: str) -> str | None:
 def remember_state(key: str, state: str) -> None:
     """Have Dagster hand this state to the processes that load the location again."""
     DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(key, state)
+
+
+class StateStorage(Protocol):
+    """The part of Dagster's ``DefsStateStorage``, which has no public name, that is needed here."""
+
+    def get_latest_version(self, key: str) -> str | None:
+        """The version that was stored last under a key."""
+        ...
+
+    def download_state_to_path(self, key: str, version: str, path: Path) -> None:
+        """Write a stored version into a file."""
+        ...
+
+    def upload_state_from_path(self, key: str, version: str, path: Path) -> None:
+        """Store a file as the latest version."""
+        ...
+
+
+def current_state_storage() -> StateStorage | None:
+    """The storage for states of definitions of the Dagster instance that loads this location.
+
+    Dagster sets it while it loads a location; in a plain script or notebook there is none.
+    """
+    from dagster._core.storage.defs_state.base import DefsStateStorage
+
+    return DefsStateStorage.get()

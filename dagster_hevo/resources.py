@@ -1,39 +1,29 @@
 """The resource that holds an account's keys and settings.
 
-What a materialization does is `runs.py`; the client it hands out is `api/client.py`; where the
-pipelines and objects are read from, `account_reading.py`.
+What a materialization does is `execution/step.py`; the client it hands out is `api/client.py`; how
+pipelines and objects are read and kept is `definitions/loader.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from dagster_hevo.account_reading import Wanted, read_wanted
-from dagster_hevo.api.errors import (
-    HevoConfigurationError,
-    HevoConnectionError,
-    HevoRateLimitError,
-    HevoServerError,
-)
+from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.settings import LEAST_TIMEOUT, check_number, resolve_base_url
-from dagster_hevo.asset_facts import AssetFacts, check_url_template
+from dagster_hevo.definitions.enrichment import AssetFacts, check_url_template
+from dagster_hevo.definitions.loader import AccountLoader, LoadingSettings
+from dagster_hevo.definitions.reading import Wanted
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
 from dagster_hevo.secrets import concealed, concealed_within, revealed, revealed_within
-from dagster_hevo.state_file import kept_state_path, read_snapshot, read_state, write_state
 from dagster_hevo.sync_config import HevoSyncConfig
-from dagster_hevo.workspace import (
-    HevoWorkspaceData,
-    PipelineSelector,
-)
 
 if TYPE_CHECKING:
     from dagster_hevo.api.async_client import AsyncHevoClient
@@ -139,7 +129,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
     _client: Any = PrivateAttr(default=None)
     _budgets: Any = PrivateAttr(default_factory=dict)
-    _workspace: Any = PrivateAttr(default=None)
+    _loader: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
     def __init__(self, **settings: Any) -> None:
@@ -308,6 +298,14 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
         yield from materialize(context, self, config or HevoSyncConfig())
 
+    @property
+    def loader(self) -> AccountLoader:
+        """Reads what the account holds, and keeps it for ``definitions_max_age``."""
+        with self._lock:
+            if self._loader is None:
+                self._loader = AccountLoader(self)
+            return self._loader
+
     def load_workspace(
         self,
         *,
@@ -315,68 +313,38 @@ class HevoResource(dg.ConfigurableResource[Any]):
         pipeline_id: int | None = None,
         strict: bool = False,
         include_columns: bool = False,
-    ) -> HevoWorkspaceData:
-        """The account's pipelines and objects, asked for once and kept for ``definitions_max_age``.
+    ) -> AccountSnapshot:
+        """The account's pipelines and objects, read once and kept for ``definitions_max_age``.
 
         Args:
             selector: Which pipelines to take; all where there is none.
             pipeline_id: Only this pipeline.
-            strict: Whether one pipeline that fails to load fails all; else it is left out.
-            include_columns: Whether to read the columns too, a request an object, as far as the
+            strict: Whether one pipeline that cannot be read fails all; else its objects stay as
+                they were read earlier, or it is left out, with a warning.
+            include_columns: Whether to read the columns too, a request per object, as far as the
                 budget has room; the rest is read at the next load.
 
         Returns:
-            The pipelines that were asked for, with their objects.
+            The wanted pipelines, with their objects.
 
         Raises:
             HevoConfigurationError: The account has no pipelines, or ``snapshot_path`` is no
                 snapshot.
-            HevoError: Hevo could not be asked, and nothing was kept.
+            HevoError: Hevo could not be read, and nothing was kept.
         """
         wanted = Wanted(selector, pipeline_id, strict, include_columns)
-        return self.read_account(wanted).select(wanted.chosen)
+        return self.loader.read(wanted).select(wanted.chosen)
 
-    def read_account(self, wanted: Wanted, *, anew: bool = False) -> HevoWorkspaceData:
-        """The same with all pipelines that are known, of which the others may have no objects.
+    def loading_settings(self) -> LoadingSettings:
+        """How the account's snapshot is kept."""
+        return LoadingSettings(
+            max_age=self.definitions_max_age,
+            snapshot_path=None if self.snapshot_path is None else self._value("snapshot_path"),
+        )
 
-        Args:
-            wanted: What is wanted of the account.
-            anew: Whether to ask Hevo whatever is kept, and to fail if it cannot be asked.
-        """
-        with self._lock:
-            if self.snapshot_path is not None:
-                return read_snapshot(self._value("snapshot_path"))
-            path = kept_state_path(self.account_name)
-            kept = None if path is None else read_state(path)
-            known: HevoWorkspaceData | None = None if anew else self._workspace
-            if known is None and not anew and kept is not None and self.is_recent(kept):
-                known = kept
-            try:
-                found = read_wanted(
-                    self.get_client(),
-                    wanted,
-                    known=known,
-                    kept=kept,
-                    # A refresh that was asked for reads all columns, however long it waits.
-                    budget=self.get_budget() if self.requests_per_minute and not anew else None,
-                )
-            except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:
-                if anew or kept is None or path is None or not wanted.is_in(kept):
-                    raise
-                logging.getLogger("dagster_hevo").warning(
-                    f"Hevo could not be asked for its pipelines; going on with what was read "
-                    f"earlier and kept in {path}. {error}"
-                )
-                return kept
-            self._workspace = found
-            if path is not None and found != kept:
-                write_state(path, found)
-            return found
-
-    def is_recent(self, state: HevoWorkspaceData) -> bool:
-        """Whether a state may be used without asking Hevo again, by ``definitions_max_age``."""
-        age = time.time() - state.fetched_at
-        return 0 <= age < self.definitions_max_age
+    def loading_budget(self) -> RequestBudget | None:
+        """The request budget that bounds how many columns one load reads; None for no bound."""
+        return self.get_budget() if self.requests_per_minute else None
 
     @property
     def state_key(self) -> str:

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.enums import PipelineStatus
 from dagster_hevo.api.models import Job, Pipeline
-from dagster_hevo.assets import load_state
 from dagster_hevo.dagster_private import with_job_names
+from dagster_hevo.definitions.reading import Wanted
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector
+from dagster_hevo.definitions.specs import AccountSpecs
 from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.resources import HevoResource
-from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.translator import DagsterHevoTranslator
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector
 
 if TYPE_CHECKING:
     from dagster_hevo.job_sensor.followed import FollowedPipeline
@@ -67,7 +66,7 @@ def build_hevo_job_sensor(
     include_latency_check: bool = False,
     request_jobs_on_completion: Mapping[PipelineKey, RequestedJob] | None = None,
     request_jobs_on_failure: Mapping[PipelineKey, RequestedJob] | None = None,
-    account: HevoWorkspaceData | None = None,
+    account: AccountSnapshot | None = None,
     environment: TickEnvironment | None = None,
 ) -> dg.SensorDefinition:
     """Make a sensor that records the jobs which Hevo ran without this Dagster.
@@ -104,7 +103,7 @@ def build_hevo_job_sensor(
         HevoError: Hevo could not be read when the code location was first loaded.
     """
     if account is None:
-        account = load_state(workspace, Wanted(pipeline_selector_fn))
+        account = workspace.loader.load(Wanted(pipeline_selector_fn))
     specs_by_pipeline = [
         (props.pipeline, specs)
         for props, specs in AccountSpecs(translator).by_pipeline(

@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_hevo.api.models import ObjectField, Pipeline, PipelineObject
+from dagster_hevo.catalog.known_objects import KnownObjectFacts
 from dagster_hevo.jobs.objects import path_text
-from dagster_hevo.known_objects import KnownObjectFacts
 
 KIND = "hevo"
 _FITS_A_KEY = re.compile(r"[A-Za-z0-9_.-]+")

@@ -104,8 +104,8 @@ def pipelines(account: HevoResource, *, quick: bool, as_json: bool) -> None:
 
 def _with_details(client: HevoClient, listed: list[Pipeline]) -> list[PipelineRow]:
     from dagster_hevo.api.errors import HevoApiError, HevoAuthenticationError, HevoResponseError
+    from dagster_hevo.definitions.reading import CONNECTIONS
     from dagster_hevo.jobs.job_list import read_jobs
-    from dagster_hevo.workspace import CONNECTIONS
 
     def look(pipeline: Pipeline) -> PipelineRow:
         objects: tuple[PipelineObject, ...] | None = None

@@ -21,10 +21,9 @@ from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDef
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 from pydantic import Field, InstanceOf
 
-from dagster_hevo.account_reading import Wanted
-from dagster_hevo.api.errors import HevoConnectionError, HevoRateLimitError, HevoServerError
+from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Pipeline
-from dagster_hevo.assets import definitions_of, tell_findings
+from dagster_hevo.assets import definitions_of
 from dagster_hevo.components.forms import (
     LATE_SETTINGS,
     AccountForm,
@@ -39,13 +38,15 @@ from dagster_hevo.components.forms import (
 )
 from dagster_hevo.components.scaffolder import HevoAccountScaffolder
 from dagster_hevo.components.selector import PipelineSelection, nothing_selected
+from dagster_hevo.definitions.kept_state import StateFile, write_snapshot
+from dagster_hevo.definitions.loader import tell_findings
+from dagster_hevo.definitions.reading import Wanted, may_pass
+from dagster_hevo.definitions.snapshot import AccountSnapshot
+from dagster_hevo.definitions.specs import AccountSpecs
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.sensors import build_hevo_job_sensor
-from dagster_hevo.specs import AccountSpecs
-from dagster_hevo.state_file import read_state, write_snapshot
 from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
-from dagster_hevo.workspace import HevoWorkspaceData
 
 # Whether a refresh comes of loading the definitions (`dagster dev` and `dg` refresh each time they
 # load) and not of somebody asking for one: the first may do with what was read a while ago.
@@ -144,6 +145,11 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     include_source_lineage: bool = Field(
         default=False, description="Whether the tables in the source are assets upstream."
     )
+    strict: bool = Field(
+        default=False,
+        description="Whether one pipeline that cannot be read fails the loading; else its objects "
+        "stay as they were. A refresh that is requested is always strict.",
+    )
     pool: str | None = Field(
         default=None, description="The concurrency pool that each step takes a slot of."
     )
@@ -222,30 +228,35 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         Raises:
             HevoError: Hevo could not be asked. The state that was there stays.
         """
-        anew = not IS_LOADING.get()
-        await asyncio.to_thread(self._refresh, state_path, anew=anew)
+        await asyncio.to_thread(self._refresh, state_path, force_refresh=not IS_LOADING.get())
 
-    def _refresh(self, path: Path, *, anew: bool) -> None:
-        before = None if anew else read_state(path)
-        if before is not None and self.workspace.is_recent(before) and self._is_covered(before):
+    def _refresh(self, path: Path, *, force_refresh: bool) -> None:
+        before = None if force_refresh else StateFile(path).read()
+        loader = self.workspace.loader
+        if before is not None and loader.is_recent(before) and self._is_covered(before):
             return
+        wanted = Wanted(
+            self.pipeline_selector,
+            strict=self.strict,
+            include_columns="columns" in self.include_metadata,
+        )
         try:
-            account = self.workspace.read_account(
-                Wanted(self.pipeline_selector, include_columns="columns" in self.include_metadata),
-                anew=anew,
-            )
-        except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:
-            if before is None:
+            account = loader.read(wanted, force_refresh=force_refresh)
+        except HevoError as error:
+            if before is None or not may_pass(error):
                 raise
-            _log().warning(f"Hevo could not be asked; going on with the state of before. {error}")
+            _log().warning(f"Hevo could not be read; going on with the state of before. {error}")
             return
+        if before is not None:
+            # What could not be read just now is in the state of before, perhaps.
+            account = account.filled_from(before)
         tell_findings(account.select(self.pipeline_selector))
         write_snapshot(path, account)
 
-    def _is_covered(self, state: HevoWorkspaceData) -> bool:
+    def _is_covered(self, state: AccountSnapshot) -> bool:
         """Whether a state has the objects of all pipelines that are selected."""
         chosen = state.select(self.pipeline_selector).pipelines
-        return state.is_listed and all(item.objects is not None for item in chosen)
+        return state.is_listed and all(item.is_read for item in chosen)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of the state; where Dagster refreshes it first, a recent one will do."""
@@ -271,7 +282,7 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
                 "`dg utils refresh-defs-state`."
             )
             return dg.Definitions()
-        account = HevoWorkspaceData.from_json(
+        account = AccountSnapshot.from_json(
             state_path.read_text(encoding="utf-8"),
             origin=f"The state of {key} (written by `dg utils refresh-defs-state`)",
         )
@@ -304,7 +315,7 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         return materialize
 
     def _sensors(
-        self, context: dg.ComponentLoadContext, account: HevoWorkspaceData
+        self, context: dg.ComponentLoadContext, account: AccountSnapshot
     ) -> list[dg.SensorDefinition]:
         if self.job_sensor is False:
             return []

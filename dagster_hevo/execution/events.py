@@ -16,10 +16,10 @@ import dagster as dg
 from dagster_hevo.api.enums import JobCompletionStatus
 from dagster_hevo.api.errors import HevoApiError, HevoError, HevoJobError, HevoPipelineStateError
 from dagster_hevo.api.models import Job
+from dagster_hevo.catalog.known_objects import LOAD_MODE_TAG
 from dagster_hevo.jobs.objects import KnownObject
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome
 from dagster_hevo.jobs.settings import as_text
-from dagster_hevo.known_objects import LOAD_MODE_TAG
 
 CHECK_NAME = "hevo_job"
 OBJECTS_NAMED = 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
@@ -34,14 +34,37 @@ from dagster_hevo.jobs.runner import JobRunner
 from dagster_hevo.sensor_switch import warning_without_sensor
 
 if TYPE_CHECKING:
-    from dagster_hevo.resources import HevoResource
+    from dagster_hevo.api.client import HevoClient
+    from dagster_hevo.api.rate_limit import RequestBudget
+    from dagster_hevo.jobs.settings import JobSettings
     from dagster_hevo.sync_config import HevoSyncConfig
 
 StepEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult
 
 
+class StepAccount(Protocol):
+    """What a step has to know of the account. ``HevoResource`` has it."""
+
+    @property
+    def account(self) -> str:
+        """Hevo's base URL."""
+        ...
+
+    def get_client(self) -> HevoClient:
+        """The client of the account."""
+        ...
+
+    def get_budget(self) -> RequestBudget:
+        """The request budget that all processes with these keys share."""
+        ...
+
+    def job_settings(self, if_job_running: IfJobRunning = ...) -> JobSettings:
+        """The bounds of a job's life."""
+        ...
+
+
 def materialize(
-    context: dg.AssetExecutionContext, hevo: HevoResource, config: HevoSyncConfig
+    context: dg.AssetExecutionContext, hevo: StepAccount, config: HevoSyncConfig
 ) -> Iterator[StepEvent]:
     """Load the selected assets of one pipeline; see ``HevoResource.materialize``."""
     try:
@@ -57,7 +80,7 @@ def materialize(
 
 def _materialize(
     context: dg.AssetExecutionContext,
-    hevo: HevoResource,
+    hevo: StepAccount,
     config: HevoSyncConfig,
     assets: list[ObjectAsset],
 ) -> Iterator[StepEvent]:
@@ -133,7 +156,7 @@ def _materialize(
 
 def runner_in_step(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    hevo: HevoResource,
+    hevo: StepAccount,
     request: SyncRequest,
     index: ObjectIndex,
     if_job_running: IfJobRunning,

@@ -27,7 +27,7 @@ from dagster_hevo.api.models import (
     Schedule,
     Source,
 )
-from dagster_hevo.asset_facts import AssetFacts, check_url_template, freshness_policy_of
+from dagster_hevo.definitions.enrichment import AssetFacts, check_url_template, freshness_policy_of
 from dagster_hevo.sandbox import HevoSandbox
 from dagster_hevo.translator import table_schema
 

@@ -13,11 +13,11 @@ import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.models import PipelineObject
-from dagster_hevo.asset_facts import AssetFacts, source_specs
+from dagster_hevo.catalog.known_objects import KnownObjectFacts
+from dagster_hevo.definitions.enrichment import AssetFacts, source_specs
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineWithObjects, no_collection
 from dagster_hevo.jobs.objects import shared_names
-from dagster_hevo.known_objects import KnownObjectFacts
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects, no_collection
 
 SpecsOfPipeline = tuple[HevoObjectProps, list[dg.AssetSpec]]
 _Made = list[tuple[HevoObjectProps, dg.AssetSpec]]
@@ -44,7 +44,7 @@ class AccountSpecs:
         with suppress(Exception):
             self._early[item.pipeline.id] = (item, self._made_of(item))
 
-    def by_pipeline(self, account: HevoWorkspaceData) -> list[SpecsOfPipeline]:
+    def by_pipeline(self, account: AccountSnapshot) -> list[SpecsOfPipeline]:
         """The specs of each pipeline that has active objects, with the properties of its first one.
 
         Args:
@@ -57,7 +57,7 @@ class AccountSpecs:
             return self._by_pipeline(account)
 
     def sources(
-        self, account: HevoWorkspaceData, specs: Iterable[dg.AssetSpec]
+        self, account: AccountSnapshot, specs: Iterable[dg.AssetSpec]
     ) -> list[dg.AssetSpec]:
         """The assets of the tables in the sources, where they are wanted.
 
@@ -73,7 +73,7 @@ class AccountSpecs:
         loaded = frozenset(spec.key for spec in specs)
         return source_specs(account.props(), self._translator, loaded)
 
-    def _by_pipeline(self, account: HevoWorkspaceData) -> list[SpecsOfPipeline]:
+    def _by_pipeline(self, account: AccountSnapshot) -> list[SpecsOfPipeline]:
         found: list[SpecsOfPipeline] = []
         taken: dict[dg.AssetKey, HevoObjectProps] = {}
         for item in account.pipelines:
