@@ -5,11 +5,16 @@ Each says why. The tests run against the oldest and the newest Dagster that is s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
+
+# What a spec says of the I/O manager that reads its table.
+from dagster._core.definitions.assets.definition.asset_spec import (
+    SYSTEM_METADATA_KEY_IO_MANAGER_KEY,
+)
 
 # The only event that is written at once, is not silenced by a log level, is read back by its type,
 # and never changes what Dagster thinks of the run. `report_engine_event` itself is a method of the
@@ -25,6 +30,7 @@ from dagster._core.definitions.metadata.metadata_set import (
     NamespacedMetadataSet as NamespacedMetadataSet,
 )
 from dagster._core.definitions.target import AutomationTarget
+from dagster._core.definitions.utils import NoValueSentinel
 from dagster._core.events import EngineEventData
 from dagster._core.execution.stats import StepEventStatus
 
@@ -175,6 +181,43 @@ def pending_state(key: str) -> str | None:
 def remember_state(key: str, state: str) -> None:
     """Have Dagster hand this state to the processes that load the location again."""
     DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(key, state)
+
+
+def assets_of_op(
+    op: dg.OpDefinition,
+    *,
+    keys_by_input_name: Mapping[str, dg.AssetKey],
+    keys_by_output_name: Mapping[str, dg.AssetKey],
+    check_specs_by_output_name: Mapping[str, dg.AssetCheckSpec],
+    specs: Sequence[dg.AssetSpec],
+) -> dg.AssetsDefinition:
+    """The multi-asset that an op computes, each part of which may be selected alone.
+
+    What ``dagster.multi_asset`` does, but for its names, which it derives from asset keys. The
+    class is public; this use of it is not documented.
+    """
+    return dg.AssetsDefinition(
+        node_def=op,
+        keys_by_input_name=keys_by_input_name,
+        keys_by_output_name=keys_by_output_name,
+        check_specs_by_output_name=check_specs_by_output_name,
+        specs=specs,
+        can_subset=True,
+    )
+
+
+def output_of_spec(spec: dg.AssetSpec) -> dg.Out:
+    """The output that stands for an asset, as ``dagster.multi_asset`` makes it of a spec."""
+    io_manager_key = spec.metadata.get(SYSTEM_METADATA_KEY_IO_MANAGER_KEY)
+    return dg.Out(
+        # Nothing is handed on, unless what is downstream reads the table with an I/O manager.
+        dagster_type=dg.Nothing if io_manager_key is None else NoValueSentinel,
+        is_required=False,
+        description=spec.description,
+        code_version=spec.code_version,
+        metadata=spec.metadata,
+        io_manager_key=io_manager_key,
+    )
 
 
 class StateStorage(Protocol):

@@ -351,7 +351,9 @@ def _settled(
         waited = time.monotonic() - began
         if str(pipeline.status).endswith("_FAILED") or waited >= config.wait_seconds:
             raise _not_settled(pipeline, waited)
-        time.sleep(min(hevo.poll_interval, LONGEST_POLL_INTERVAL, config.wait_seconds - waited))
+        time.sleep(
+            min(hevo.setting("poll_interval"), LONGEST_POLL_INTERVAL, config.wait_seconds - waited)
+        )
 
 
 def _not_settled(pipeline: Pipeline, waited: float) -> HevoPipelineStateError:

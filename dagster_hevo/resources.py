@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
+from dagster_hevo.account_settings import AccountSettings
 from dagster_hevo.api.errors import HevoConfigurationError
-from dagster_hevo.api.settings import LEAST_TIMEOUT, check_number, resolve_base_url
-from dagster_hevo.definitions.enrichment import AssetFacts, check_url_template
+from dagster_hevo.api.settings import (
+    resolve_base_url,
+)
+from dagster_hevo.definitions.enrichment import AssetFacts
 from dagster_hevo.definitions.loader import AccountLoader, LoadingSettings
 from dagster_hevo.definitions.reading import Wanted
 from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
-from dagster_hevo.secrets import concealed, concealed_within, revealed, revealed_within
 from dagster_hevo.sync_config import HevoSyncConfig
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from dagster_hevo.api.transport import Budget
 
 
-class HevoResource(dg.ConfigurableResource[Any]):
+class HevoResource(AccountSettings):
     """A Hevo account: its keys, its region, and how patiently it is asked.
 
     Example:
@@ -45,120 +47,31 @@ class HevoResource(dg.ConfigurableResource[Any]):
             )
     """
 
-    api_key: str = Field(
-        description="API key (the user name of HTTP Basic auth), made by an owner of the account. "
-        "Use dg.EnvVar.",
-    )
-    api_secret: str = Field(description="API secret (its password). Use dg.EnvVar.")
-    region: str = Field(
-        default="us",
-        description="Region of the account: us, us2, eu, in, asia, au, us-gcp, or a newer one.",
-    )
-    base_url: str | None = Field(
-        default=None,
-        description="Full address of Hevo, instead of a region. Plain http only to this machine.",
-    )
-    retry_limit: int = Field(default=3, description="Attempts a request, at least 1.")
-    retry_delay: float = Field(
-        default=2.0,
-        description="Seconds before the second attempt; later ones wait exponentially longer.",
-    )
-    timeout: float = Field(default=30.0, description="Seconds to wait for an answer.")
-    retryable_status_codes: list[int] | None = Field(
-        default=None,
-        description="Status codes worth another attempt. Default: 429 and 500 to 599; [] for "
-        "network errors only.",
-    )
-    extra_headers: dict[str, str] = Field(
-        default_factory=dict, description="Sent with every request."
-    )
-    extra_kwargs: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Handed to every requests call: proxies, verify, cert.",
-    )
-    requests_per_minute: int = Field(
-        default=100,
-        description="The request budget of the user who owns the keys; 0 switches the limiter off.",
-    )
-    rate_limit_store: str | None = Field(
-        default=None,
-        description="Where processes share the budget: memory, sqlite:///PATH, postgresql://... or "
-        "redis://... . Default: a SQLite file a user under DAGSTER_HOME, else the temp folder.",
-    )
-    page_size: int = Field(default=100, description="Entries in one page of a list.")
-    poll_interval: float = Field(
-        default=10.0, description="Seconds: the shortest time between two polls of one job."
-    )
-    poll_timeout: float | None = Field(
-        default=24 * 3600.0,
-        description="Seconds to wait for a job's end in all; null for as long as it takes.",
-    )
-    job_discovery_timeout: float = Field(
-        default=60.0, description="Seconds that a triggered job may take to show up."
-    )
-    job_objects_timeout: float = Field(
-        default=120.0,
-        description="Seconds that the list of a job's objects may lag behind the job's end.",
-    )
-    deferred_timeout: float = Field(
-        default=6 * 3600.0,
-        description="Seconds that a job may stay DEFERRED, which Hevo calls a job while the "
-        "source's own limits are used up.",
-    )
-    cancel_on_termination: bool = Field(
-        default=True,
-        description="Whether to cancel the Hevo job when the Dagster run is terminated or "
-        "poll_timeout runs out.",
-    )
-
-    definitions_max_age: float = Field(
-        default=15 * 60.0,
-        description="Seconds that pipelines and objects read from Hevo are kept under DAGSTER_HOME "
-        "for the next load of the code location; 0 asks Hevo at every load.",
-    )
-    snapshot_path: str | None = Field(
-        default=None,
-        description="A file written by `dagster-hevo snapshot`, to load definitions from instead "
-        "of Hevo.",
-    )
-    ui_url_template: str | None = Field(
-        default=None,
-        description="Address of a pipeline's page, linked from its assets, with {region} and "
-        "{pipeline_id}: e.g. https://{region}.hevodata.com/pipeline/{pipeline_id}.",
-    )
-
     _client: Any = PrivateAttr(default=None)
     _budgets: Any = PrivateAttr(default_factory=dict)
     _loader: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
-    def __init__(self, **settings: Any) -> None:
-        for name in ("api_key", "api_secret", "rate_limit_store"):
-            if name in settings:
-                settings[name] = concealed(settings[name])
-        # Headers may hold keys of a gateway, and proxies passwords.
-        for name, plain in {"extra_headers": (), "extra_kwargs": ("verify", "cert")}.items():
-            if name in settings:
-                settings[name] = concealed_within(settings[name], but=plain)
-        super().__init__(**settings)
-        self._check_settings()
-
-    def _check_settings(self) -> None:
-        """Refuse what cannot work, before any request is made."""
-        if not isinstance(self.base_url, dg.EnvVar) and not isinstance(self.region, dg.EnvVar):
-            resolve_base_url(self.region, self.base_url)
-        if self.ui_url_template is not None and not isinstance(self.ui_url_template, dg.EnvVar):
-            check_url_template(self.ui_url_template)
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, int | float):
-                check_number(name, value, least)
-
     @property
     def account(self) -> str:
-        """The address of Hevo that this resource asks."""
-        base_url = None if self.base_url is None else self._value("base_url")
-        return resolve_base_url("us" if base_url else self._value("region"), base_url)
+        """Hevo's base URL."""
+        base_url = self.setting("base_url")
+        return resolve_base_url("us" if base_url else self.setting("region"), base_url)
+
+    @property
+    def account_id(self) -> str | None:
+        """What tells the account from others: Hevo's base URL, and a digest of the API key.
+
+        Without the digest where the key is not at hand; None where the base URL is not either.
+        """
+        try:
+            base_url = self.account
+        except HevoConfigurationError:
+            return None
+        try:
+            return f"{base_url}#{digest_of(self.setting('api_key'))}"
+        except HevoConfigurationError:
+            return base_url
 
     def get_client(self) -> HevoClient:
         """The client of this account, with one kept-alive session and the shared budget.
@@ -187,18 +100,18 @@ class HevoResource(dg.ConfigurableResource[Any]):
         """
         from dagster_hevo.api.client import HevoClient
 
-        timeout = self.timeout if longest_timeout is None else min(self.timeout, longest_timeout)
+        timeout = self.setting("timeout")
         return HevoClient(
-            api_key=self._value("api_key"),
-            api_secret=self._value("api_secret"),
+            api_key=self.setting("api_key"),
+            api_secret=self.setting("api_secret"),
             base_url=self.account,
-            retry_limit=self.retry_limit if retry_limit is None else retry_limit,
-            retry_delay=self.retry_delay,
-            timeout=timeout,
-            retryable_status_codes=self.retryable_status_codes,
-            extra_headers=revealed_within(self.extra_headers),
-            extra_kwargs=revealed_within(self.extra_kwargs),
-            page_size=self.page_size,
+            retry_limit=self.setting("retry_limit") if retry_limit is None else retry_limit,
+            retry_delay=self.setting("retry_delay"),
+            timeout=timeout if longest_timeout is None else min(timeout, longest_timeout),
+            retryable_status_codes=self.setting("retryable_status_codes"),
+            extra_headers=self.setting("extra_headers"),
+            extra_kwargs=self.setting("extra_kwargs"),
+            page_size=self.setting("page_size"),
             budget=self.get_budget() if budget is None else budget,
         )
 
@@ -210,7 +123,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
     def get_budget(self) -> RequestBudget:
         """The request budget that all processes with these keys share."""
-        return self._shared_budget("", self.requests_per_minute)
+        return self._shared_budget("", self.setting("requests_per_minute"))
 
     def get_budget_share(self, purpose: str, share: float) -> RequestBudget:
         """A part of the user's budget that one purpose may spend, over all processes.
@@ -219,7 +132,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
             purpose: Tells the part from others.
             share: How much of the budget, 0 to 1.
         """
-        limit = self.requests_per_minute
+        limit = self.setting("requests_per_minute")
         return self._shared_budget(f"\n{purpose}", max(int(limit * share), 2) if limit else 0)
 
     def _shared_budget(self, suffix: str, requests_per_minute: int) -> RequestBudget:
@@ -228,36 +141,25 @@ class HevoResource(dg.ConfigurableResource[Any]):
         with self._lock:
             if suffix not in self._budgets:
                 self._budgets[suffix] = open_budget(
-                    None if self.rate_limit_store is None else self._value("rate_limit_store"),
+                    self.setting("rate_limit_store"),
                     requests_per_minute=requests_per_minute,
-                    user_key=f"{self.account}\n{self._value('api_key')}{suffix}",
+                    user_key=f"{self.account}\n{self.setting('api_key')}{suffix}",
                 )
             return self._budgets[suffix]
 
-    def _value(self, name: str) -> str:
-        """A setting's value: from the environment, from where it was concealed, or as it is."""
-        value = getattr(self, name)
-        if isinstance(value, dg.EnvVar):
-            found = value.get_value()
-            if not found:
-                raise HevoConfigurationError(
-                    f"{name} is to come from the environment variable {value.env_var_name}, which "
-                    "is not set. Set it in the place where this code runs."
-                )
-            return found
-        return revealed(value)
-
     def job_settings(self, if_job_running: IfJobRunning = IfJobRunning.WAIT) -> JobSettings:
         """The bounds of a job's life, as set here."""
+        names = (
+            "poll_interval",
+            "poll_timeout",
+            "job_discovery_timeout",
+            "job_objects_timeout",
+            "deferred_timeout",
+            "cancel_on_termination",
+            "requests_per_minute",
+        )
         return JobSettings(
-            poll_interval=self.poll_interval,
-            poll_timeout=self.poll_timeout,
-            job_discovery_timeout=self.job_discovery_timeout,
-            job_objects_timeout=self.job_objects_timeout,
-            deferred_timeout=self.deferred_timeout,
-            cancel_on_termination=self.cancel_on_termination,
-            if_job_running=if_job_running,
-            requests_per_minute=self.requests_per_minute,
+            **{name: self.setting(name) for name in names}, if_job_running=if_job_running
         )
 
     def asset_facts(
@@ -269,12 +171,12 @@ class HevoResource(dg.ConfigurableResource[Any]):
             freshness_from_schedule: Whether a pipeline's schedule makes a freshness policy.
             include_source_lineage: Whether the tables in the source are assets upstream.
         """
-        template = None if self.ui_url_template is None else self._value("ui_url_template")
+        template = self.setting("ui_url_template")
         return AssetFacts(
             freshness_from_schedule=freshness_from_schedule,
             include_source_lineage=include_source_lineage,
             ui_url_template=template,
-            region="" if template is None or "{region}" not in template else self._value("region"),
+            region=self.setting("region") if "{region}" in (template or "") else "",
         )
 
     def materialize(
@@ -338,32 +240,27 @@ class HevoResource(dg.ConfigurableResource[Any]):
     def loading_settings(self) -> LoadingSettings:
         """How the account's snapshot is kept."""
         return LoadingSettings(
-            max_age=self.definitions_max_age,
-            snapshot_path=None if self.snapshot_path is None else self._value("snapshot_path"),
+            max_age=self.setting("definitions_max_age"),
+            snapshot_path=self.setting("snapshot_path"),
+            kept_in=self.setting("definitions_kept_in"),
         )
 
     def loading_budget(self) -> RequestBudget | None:
         """The request budget that bounds how many columns one load reads; None for no bound."""
-        return self.get_budget() if self.requests_per_minute else None
+        return self.get_budget() if self.setting("requests_per_minute") else None
 
     @property
     def state_key(self) -> str:
         """What names the account's state in a code location; its keys need not be at hand."""
-        user = hashlib.sha256(self.api_key.encode()).hexdigest()[:8]
-        return f"dagster-hevo/{self.account}/{user}"
+        return f"dagster-hevo/{self.account}/{digest_of(self.api_key)}"
 
     @property
     def account_name(self) -> str:
         """What names the account and its user in file names; no secret can be read of it."""
-        user = hashlib.sha256(self._value("api_key").encode()).hexdigest()[:8]
         host = "".join(c if c.isalnum() else "-" for c in self.account.split("://", 1)[1])
-        return f"{host}-{user}"
+        return f"{host}-{digest_of(self.setting('api_key'))}"
 
 
-_LEAST = {
-    **dict.fromkeys(
-        ("retry_delay", "requests_per_minute", "poll_timeout", "job_discovery_timeout"), 0
-    ),
-    **dict.fromkeys(("job_objects_timeout", "deferred_timeout", "definitions_max_age"), 0),
-    **{"retry_limit": 1, "page_size": 1, "timeout": LEAST_TIMEOUT, "poll_interval": 0.001},
-}
+def digest_of(key: str) -> str:
+    """What tells an API key from others, and nothing else of it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]

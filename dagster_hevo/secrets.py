@@ -13,7 +13,10 @@ from typing import Any, cast
 
 import dagster as dg
 
+from dagster_hevo.variables import is_variable, text_of_variable
+
 _PREFIX = "given-in-code-"
+_VARIABLE = "environment-variable-"
 _KEPT: dict[str, str] = {}
 
 
@@ -45,20 +48,39 @@ def concealed_within(value: object, *, but: Collection[str] = ()) -> object:
     if isinstance(value, Mapping):
         entries = cast("Mapping[str, object]", value)
         return {
-            name: each if name in but else concealed_within(each) for name, each in entries.items()
+            name: each if name in but and not is_variable(each) else concealed_within(each)
+            for name, each in entries.items()
         }
-    return _changed(value, concealed)
+    return _changed(value, _concealed_or_named)
 
 
-def revealed_within(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with each handle in it revealed, and each environment variable read."""
-    return {name: _changed(each, _read) for name, each in value.items()}
+def _concealed_or_named(value: object) -> object:
+    """A handle for a secret; a variable's name as text, since Dagster would lose the variable."""
+    if is_variable(value):
+        return f"{_VARIABLE}{value.env_var_name}"
+    is_name = isinstance(value, str) and value.startswith(_VARIABLE)
+    return value if is_name else concealed(value)
 
 
-def _read(value: object) -> object:
-    if isinstance(value, dg.EnvVar):
-        return value.get_value() or ""
-    return revealed(value) if isinstance(value, str) else value
+def revealed_within(name: str, value: Any) -> Any:
+    """The same with each handle in it revealed, and each environment variable read.
+
+    Args:
+        name: The setting, for the error.
+        value: Its value: a mapping, a list or a single value.
+
+    Raises:
+        HevoConfigurationError: An environment variable is not set.
+    """
+
+    def read(each: object) -> object:
+        if is_variable(each):
+            return text_of_variable(name, each.env_var_name)
+        if isinstance(each, str) and each.startswith(_VARIABLE):
+            return text_of_variable(name, each.removeprefix(_VARIABLE))
+        return revealed(each) if isinstance(each, str) else each
+
+    return _changed(value, read)
 
 
 def _changed(value: object, change: Callable[[object], object]) -> object:

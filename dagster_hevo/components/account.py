@@ -7,10 +7,7 @@ ever after. What happens in a run is the resource's `materialize`, as for assets
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -23,7 +20,6 @@ from pydantic import Field, InstanceOf
 
 from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Pipeline
-from dagster_hevo.assets import definitions_of
 from dagster_hevo.components.forms import (
     LATE_SETTINGS,
     AccountForm,
@@ -36,11 +32,15 @@ from dagster_hevo.components.forms import (
     reading,
     retry_policy_of,
 )
+from dagster_hevo.components.names import digest, sensor_name_of, written
 from dagster_hevo.components.scaffolder import HevoAccountScaffolder
-from dagster_hevo.components.selector import PipelineSelection, nothing_selected
+from dagster_hevo.components.selector import PipelineSelection, nothing_selected, words_of
+from dagster_hevo.definitions.build import definitions_of
 from dagster_hevo.definitions.kept_state import StateFile, write_snapshot
 from dagster_hevo.definitions.loader import tell_findings
-from dagster_hevo.definitions.reading import Wanted, may_pass
+from dagster_hevo.definitions.names import DEFAULT_RESOURCE_KEY, sensor_name
+from dagster_hevo.definitions.options import HevoDefinitionsOptions
+from dagster_hevo.definitions.reading import may_pass
 from dagster_hevo.definitions.snapshot import AccountSnapshot
 from dagster_hevo.definitions.specs import AccountSpecs
 from dagster_hevo.resources import HevoResource
@@ -132,6 +132,11 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     checks: bool = Field(
         default=True, description="Whether each asset has the check `hevo_job` on its last job."
     )
+    latency_checks: bool = Field(
+        default=False,
+        description="Whether each asset has the check `hevo_latency` too, by the pipeline's "
+        "latency alert in Hevo.",
+    )
     include_metadata: list[Literal["columns"]] = Field(
         default=[],
         description="More to read when the state is refreshed. columns: types and primary keys, a "
@@ -150,6 +155,12 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Whether one pipeline that cannot be read fails the loading; else its objects "
         "stay as they were. A refresh that is requested is always strict.",
     )
+    resource_key: str = Field(
+        default=DEFAULT_RESOURCE_KEY,
+        description="What the steps and the sensor are named after where it is not `hevo`: give "
+        "each component its own where a project has several accounts.",
+    )
+    op_tags: dict[str, str] | None = Field(default=None, description="Tags of the steps.")
     pool: str | None = Field(
         default=None, description="The concurrency pool that each step takes a slot of."
     )
@@ -203,6 +214,25 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         yield from hevo.materialize(context, config)
 
     @property
+    def options(self) -> HevoDefinitionsOptions:
+        """The component's attributes as the options that the factories take."""
+        return HevoDefinitionsOptions(
+            translator=self.translator,
+            pipeline_selector_fn=self.pipeline_selector,
+            resource_key=self.resource_key,
+            config=self.sync,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
+            op_tags=self.op_tags,
+            pool=self.pool,
+            retry_policy=self.retry_policy,
+            include_checks=self.checks,
+            include_latency_check=self.latency_checks,
+            include_column_metadata="columns" in self.include_metadata,
+            freshness_from_schedule=self.freshness_from_schedule,
+            include_source_lineage=self.include_source_lineage,
+            strict=self.strict,
+        )
+
+    @property
     def translator(self) -> DagsterHevoTranslator:
         """The translator that ``get_asset_spec`` and ``translation`` make."""
         return ComponentTranslator(self)
@@ -216,10 +246,10 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     def _default_state_key(self) -> str:
         workspace = self.workspace
         place = workspace.region if workspace.base_url is None else workspace.base_url
-        parts = [_name_of(place), _name_of(workspace.api_key)]
+        parts = [written(place), written(workspace.api_key)]
         # Components that read different parts of one account must not share a state.
         if self.pipeline_selector is not None or self.include_metadata:
-            parts.append(_digest([_words_of(self.pipeline_selector), *self.include_metadata]))
+            parts.append(digest([words_of(self.pipeline_selector), *self.include_metadata]))
         return f"{type(self).__name__}[{'/'.join(parts)}]"
 
     async def write_state_to_path(self, state_path: Path) -> None:
@@ -235,13 +265,8 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         loader = self.workspace.loader
         if before is not None and loader.is_recent(before) and self._is_covered(before):
             return
-        wanted = Wanted(
-            self.pipeline_selector,
-            strict=self.strict,
-            include_columns="columns" in self.include_metadata,
-        )
         try:
-            account = loader.read(wanted, force_refresh=force_refresh)
+            account = loader.read(self.options.wanted(), force_refresh=force_refresh)
         except HevoError as error:
             if before is None or not may_pass(error):
                 raise
@@ -289,21 +314,23 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         selected = account.select(self.pipeline_selector)
         if not selected.pipelines:
             _log().warning(nothing_selected(item.pipeline for item in account.pipelines))
-        assets = definitions_of(
-            selected,
-            AccountSpecs(
-                self.translator,
-                self.workspace.asset_facts(
-                    freshness_from_schedule=self.freshness_from_schedule,
-                    include_source_lineage=self.include_source_lineage,
-                ),
+        unread = [item.pipeline.id for item in selected.pipelines if not item.is_known]
+        if unread:
+            _log().warning(
+                f"The state of {key} has no objects of pipelines {', '.join(map(str, unread))}, so "
+                "they have no assets. Refresh it with `dg utils refresh-defs-state`."
+            )
+        options = self.options
+        account_specs = AccountSpecs(
+            options.translator,
+            self.workspace.asset_facts(
+                freshness_from_schedule=options.freshness_from_schedule,
+                include_source_lineage=options.include_source_lineage,
             ),
-            self._make_step,
-            config=self.sync,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
-            pool=self.pool,
-            retry_policy=self.retry_policy,
-            include_checks=self.checks,
+            account_id=self.workspace.account_id,
+            made_by=type(self).__qualname__,
         )
+        assets = definitions_of(selected, account_specs, self._make_step, options)
         return dg.Definitions(assets=assets, sensors=self._sensors(context, selected))
 
     def _make_step(self) -> Callable[..., Iterator[StepEvent]]:
@@ -320,14 +347,19 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         if self.job_sensor is False:
             return []
         settings = JobSensorSettings() if self.job_sensor is True else self.job_sensor
+        is_named = self.resource_key != DEFAULT_RESOURCE_KEY
+        name = sensor_name(self.resource_key) if is_named else sensor_name_of(context)
         return [
             build_hevo_job_sensor(
                 workspace=self.workspace,
                 translator=self.translator,
-                name=settings.name or f"{_component_name(context.path)}_job_sensor",
+                name=settings.name or name,
                 minimum_interval_seconds=settings.minimum_interval_seconds,
                 default_status=settings.default_status,
                 include_checks=self.checks,
+                include_latency_check=self.latency_checks,
+                request_jobs_on_completion=settings.requests_on_completion,
+                request_jobs_on_failure=settings.requests_on_failure,
                 account=account,
             )
         ]
@@ -343,29 +375,6 @@ class ComponentTranslator(DagsterHevoTranslator):
         spec = self._component.get_asset_spec(props)
         translation = self._component.translation
         return spec if translation is None else translation(spec, props)
-
-
-def _component_name(path: Path) -> str:
-    """What a component is called: its folder, or its file where it has none of its own."""
-    name = path.parent.name if path.stem in {"component", "defs"} else path.stem
-    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "hevo"
-
-
-def _name_of(setting: str) -> str:
-    """A setting in a state's key: the variable that holds it, else a text no secret is read of."""
-    if isinstance(setting, dg.EnvVar):
-        return setting.env_var_name
-    return re.sub(r"^https?://|/+$", "", setting)
-
-
-def _words_of(selector: Callable[[Pipeline], bool] | None) -> object:
-    if isinstance(selector, PipelineSelection):
-        return selector.model_dump(mode="json", exclude_none=True)
-    return getattr(selector, "__qualname__", None)
-
-
-def _digest(words: object) -> str:
-    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _log() -> logging.Logger:

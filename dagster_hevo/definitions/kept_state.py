@@ -133,6 +133,18 @@ class StoredState:
             return None
 
 
+def check_place(place: str) -> None:
+    """Refuse a place that there is not.
+
+    Raises:
+        HevoConfigurationError: It is neither ``dagster_home`` nor ``defs_state_storage``.
+    """
+    if place not in PLACES:
+        raise HevoConfigurationError(
+            f"definitions_kept_in is {place!r}: it must be one of {', '.join(PLACES)}."
+        )
+
+
 def kept_state_of(place: str, account: NamedAccount) -> KeptState | None:
     """Where an account's snapshot is kept; None where there is no such place here.
 

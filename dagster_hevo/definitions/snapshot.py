@@ -62,6 +62,11 @@ class PipelineWithObjects(BaseModel):
         return self.pipeline.status in GONE
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is known which objects become assets."""
+        return self.is_gone or self.objects is not None
+
+    @property
     def is_read(self) -> bool:
         """Whether its objects are as recent as the snapshot, so that they need no reading."""
         return self.is_gone or (self.objects is not None and not self.is_stale)

@@ -7,7 +7,7 @@ and its errors become failures that a person can act on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
@@ -25,6 +25,11 @@ from dagster_hevo.execution.events import (
 from dagster_hevo.execution.latency import latency_results
 from dagster_hevo.execution.recorded import recorded_by
 from dagster_hevo.execution.run_ledger import ledger_of_step, mark_recorded, wait_for_sensor
+from dagster_hevo.execution.since_loading import (
+    changes_since_loading,
+    check_account,
+    check_results_of_changes,
+)
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX
@@ -48,6 +53,11 @@ class StepAccount(Protocol):
     @property
     def account(self) -> str:
         """Hevo's base URL."""
+        ...
+
+    @property
+    def account_id(self) -> str | None:
+        """What tells the account from others."""
         ...
 
     def get_client(self) -> HevoClient:
@@ -88,15 +98,22 @@ def _materialize(
     checks = frozenset(context.selected_asset_check_keys)
     index = ObjectIndex(asset.known for asset in assets)
     pipeline_id = assets[0].pipeline_id
+    changes = read_changes(context, hevo, assets)
+    every_asset = assets
     if not selected:
+        checked = frozenset(check.asset_key for check in checks)
+        yield from check_results_of_changes(changes, checked, checks)
         yield from answer_checks(
             hevo.get_client(),
             assets,
-            frozenset(check.asset_key for check in checks),
+            checked - changes.keys(),
             settings=hevo.job_settings(),
             log=context.log,
         )
         return
+    if changes:
+        yield from check_results_of_changes(changes, selected, checks)
+        assets, selected, checks = without_changed(context.log, changes, assets, selected, checks)
     wanted = [asset for asset in assets if asset.key in selected]
     if not wanted:
         names = ", ".join(sorted(key.to_user_string() for key in selected))
@@ -135,7 +152,7 @@ def _materialize(
     context.log.info(summary(outcome))
     if (outcome.recorded_by or "").startswith(SENSOR_PREFIX):
         context.log.info(f"The job sensor is recording job {outcome.job.job_id}; waiting for it.")
-        wait_for_sensor(context.instance, hevo.account, outcome, assets)
+        wait_for_sensor(context.instance, hevo.account, outcome, every_asset)
     recorded = recorded_before(context, outcome, assets, is_resumed=runner.state.is_resumed)
     yield from run_events(outcome, assets, selected=selected, checks=checks, recorded=recorded)
     loaded = {
@@ -145,13 +162,67 @@ def _materialize(
     }
     yield from latency_results(outcome, context.assets_def.check_specs, checks, loaded)
     # Dagster has stored each event when it asks for the next one.
-    mark_recorded(context.instance, hevo.account, outcome, assets)
+    mark_recorded(context.instance, hevo.account, outcome, every_asset)
     failure = failure_of_outcome(
         outcome, accept_completed_with_failures=config.accept_completed_with_failures
     )
     runner.settle(Settlement.RECORDED if failure is None else Settlement.FAILED)
     if failure is not None:
         raise failure
+
+
+def read_changes(
+    context: dg.AssetExecutionContext, hevo: StepAccount, assets: list[ObjectAsset]
+) -> Mapping[dg.AssetKey, str]:
+    """What has changed since loading, of the account that the assets were loaded from.
+
+    Raises:
+        HevoConfigurationError: The resource is of another account.
+    """
+    loaded_from = account_of(context.assets_def.specs)
+    place = None if loaded_from is None else loaded_from.partition("#")[0]
+    if place != hevo.account:
+        check_account(place, hevo.account)
+    changes = changes_since_loading(hevo.get_client(), assets, context.log)
+    if loaded_from is not None and loaded_from != hevo.account_id:
+        pipeline = hevo.get_client().get_pipeline(assets[0].pipeline_id)
+        is_same = pipeline.name == assets[0].pipeline_name
+        is_proven = is_same and changes is not None and len(changes) < len(assets)
+        check_account(loaded_from, hevo.account_id, is_proven=is_proven)
+    return changes or {}
+
+
+def account_of(specs: Iterable[dg.AssetSpec]) -> str | None:
+    """The account that the assets of a step were loaded from, where their metadata tells it."""
+    found = (spec.metadata.get("dagster-hevo/account") for spec in specs)
+    return next((account for account in found if isinstance(account, str)), None)
+
+
+def without_changed(
+    log: logging.Logger,
+    changes: Mapping[dg.AssetKey, str],
+    assets: list[ObjectAsset],
+    selected: frozenset[dg.AssetKey],
+    checks: frozenset[dg.AssetCheckKey],
+) -> tuple[list[ObjectAsset], frozenset[dg.AssetKey], frozenset[dg.AssetCheckKey]]:
+    """Assets, selection and checks without those whose objects have changed.
+
+    Raises:
+        HevoConfigurationError: Nothing of the selection is left.
+    """
+    told = {key: changes[key] for key in sorted(selected & changes.keys())}
+    for sentence in told.values():
+        log.warning(sentence)
+    left = selected - changes.keys()
+    if told and not left:
+        raise HevoConfigurationError(
+            f"Nothing was triggered: no selected asset is what it was. {' '.join(told.values())}"
+        )
+    return (
+        [asset for asset in assets if asset.key not in changes],
+        left,
+        frozenset(check for check in checks if check.asset_key not in changes),
+    )
 
 
 def runner_in_step(

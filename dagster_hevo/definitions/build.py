@@ -1,0 +1,140 @@
+"""From an account's snapshot to asset definitions: one multi-asset per pipeline.
+
+Inputs, outputs and checks get names of their own (`names.py`), which `dagster.multi_asset` has no
+argument for: the definition is put together from an op, as that decorator does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import dagster as dg
+from pydantic import create_model
+
+from dagster_hevo.api.models import Pipeline
+from dagster_hevo.dagster_private import assets_of_op, output_of_spec
+from dagster_hevo.definitions.checks import check_spec, latency_check_spec, threshold_minutes
+from dagster_hevo.definitions.names import check_name, input_name, output_name, step_name
+from dagster_hevo.definitions.options import HevoDefinitionsOptions
+from dagster_hevo.definitions.snapshot import AccountSnapshot
+from dagster_hevo.definitions.specs import AccountSpecs, executable, is_not_loaded
+from dagster_hevo.sync_config import HevoSyncConfig
+
+StepFunction = Callable[..., Any]
+
+
+def definitions_of(
+    account: AccountSnapshot,
+    account_specs: AccountSpecs,
+    make_step: Callable[[], StepFunction],
+    options: HevoDefinitionsOptions,
+    *,
+    required_resource_keys: set[str] | None = None,
+) -> list[dg.AssetsDefinition]:
+    """One multi-asset per pipeline, and last what is shown and not run.
+
+    Args:
+        account: The pipelines and their objects.
+        account_specs: Makes the specs.
+        make_step: Makes what a step does, a new function for each pipeline: it takes ``context``
+            and ``config``.
+        options: How the steps are made.
+        required_resource_keys: The resources that the steps need.
+    """
+    config_type = config_with_defaults(options.config)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
+    found = account_specs.by_pipeline(account)
+    sources = account_specs.sources(account, (spec for _, specs in found for spec in specs))
+    definitions: list[dg.AssetsDefinition] = []
+    for props, specs in found:
+        runnable = executable(specs)
+        if runnable:
+            step = make_step()
+            # Dagster reads the config's fields and defaults from the annotation.
+            step.__annotations__["config"] = config_type
+            step.__annotations__["context"] = dg.AssetExecutionContext
+            definitions.append(
+                assets_of_pipeline(
+                    props.pipeline,
+                    runnable,
+                    step,
+                    options,
+                    required_resource_keys=required_resource_keys,
+                )
+            )
+    # Sources, and objects that Hevo shows but does not load, are shown and not run.
+    shown = [*sources, *(spec for _, specs in found for spec in specs if is_not_loaded(spec))]
+    return [*definitions, dg.AssetsDefinition(specs=shown)] if shown else definitions
+
+
+def assets_of_pipeline(
+    pipeline: Pipeline,
+    specs: list[dg.AssetSpec],
+    step: StepFunction,
+    options: HevoDefinitionsOptions,
+    *,
+    name: str | None = None,
+    required_resource_keys: set[str] | None = None,
+) -> dg.AssetsDefinition:
+    """The multi-asset of one pipeline.
+
+    Args:
+        pipeline: The pipeline.
+        specs: Its assets that a step can materialize.
+        step: What the step does.
+        options: How it is made.
+        name: The step's name; default: the resource's key and the pipeline's name and id.
+        required_resource_keys: The resources that the step needs, besides those that its function
+            takes.
+    """
+    outputs = {output_name(spec.key): spec for spec in specs}
+    checks = {
+        check_name(spec.asset_key, spec.name): spec
+        for spec in _check_specs(pipeline, specs, options)
+    }
+    upstream = dict.fromkeys(dep.asset_key for spec in specs for dep in spec.deps)
+    # An asset of this step that others of it depend on is an input where only those are selected.
+    inputs = {input_name(key): key for key in upstream}
+    op = dg.op(  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
+        name=name or step_name(pipeline, options.resource_key),
+        description=f"Hevo's pipeline {pipeline.name} ({pipeline.id}).",
+        ins={each: dg.In(dg.Nothing) for each in inputs},
+        out={
+            **{each: output_of_spec(spec) for each, spec in outputs.items()},
+            **{each: dg.Out(dg.Nothing, is_required=False) for each in checks},
+        },
+        required_resource_keys=required_resource_keys,
+        tags=options.op_tags,
+        retry_policy=options.retry_policy,
+        pool=options.pool,
+    )(step)
+    return assets_of_op(
+        op,
+        keys_by_input_name=inputs,
+        keys_by_output_name={each: spec.key for each, spec in outputs.items()},
+        check_specs_by_output_name=checks,
+        specs=specs,
+    )
+
+
+def _check_specs(
+    pipeline: Pipeline, specs: Iterable[dg.AssetSpec], options: HevoDefinitionsOptions
+) -> list[dg.AssetCheckSpec]:
+    """The checks of a pipeline's assets."""
+    keys = [spec.key for spec in specs]
+    found = [check_spec(key) for key in keys] if options.include_checks else []
+    if options.include_latency_check:
+        minutes = threshold_minutes(pipeline.latency_alert)
+        found += [latency_check_spec(key, minutes) for key in keys]
+    return found
+
+
+def config_with_defaults(config: HevoSyncConfig | None) -> type[HevoSyncConfig]:
+    """The config type whose defaults are the values of ``config``: the launchpad shows them."""
+    if config is None:
+        return HevoSyncConfig
+    fields: dict[str, Any] = {
+        name: (field.annotation, getattr(config, name))
+        for name, field in HevoSyncConfig.model_fields.items()
+    }
+    return create_model("HevoSyncConfig", __base__=HevoSyncConfig, **fields)
