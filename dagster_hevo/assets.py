@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError
-from dagster_hevo.definitions.build import assets_of_pipeline, definitions_of
+from dagster_hevo.definitions.build import (
+    assets_of_pipeline,
+    definitions_of,
+    load_account,
+    specs_of_account,
+)
 from dagster_hevo.definitions.options import (
     FactoryArguments,
     HevoDefinitionsOptions,
@@ -22,7 +27,7 @@ from dagster_hevo.definitions.options import (
     options_of,
 )
 from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector, no_collection
-from dagster_hevo.definitions.specs import AccountSpecs, changed, executable
+from dagster_hevo.definitions.specs import changed, executable
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.translator import DagsterHevoTranslator
 
@@ -63,9 +68,7 @@ def load_hevo_asset_specs(
         chosen = replace(chosen, translator=translator)
     if pipeline_selector_fn is not None:
         chosen = replace(chosen, pipeline_selector_fn=pipeline_selector_fn)
-    account_specs, account = _loaded(workspace, chosen)
-    specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
-    return [*specs, *account_specs.sources(account, specs)]
+    return specs_of_account(workspace, chosen)
 
 
 def hevo_assets(
@@ -104,7 +107,7 @@ def hevo_assets(
             a translator dropped metadata.
     """
     chosen = options_of(options, arguments, StepArguments, "hevo_assets")
-    account_specs, account = _loaded(workspace, chosen, pipeline_id)
+    account_specs, account = load_account(workspace, chosen, pipeline_id)
     found = account_specs.by_pipeline(account)
     if not found or not found[0][1]:
         raise _nothing_to_load(account, pipeline_id)
@@ -142,7 +145,7 @@ def build_hevo_assets_definitions(
         HevoError: Hevo could not be read.
     """
     chosen = options_of(options, arguments, FactoryArguments, "build_hevo_assets_definitions")
-    account_specs, account = _loaded(workspace, chosen)
+    account_specs, account = load_account(workspace, chosen)
 
     def make_step() -> Callable[..., Any]:
         def materialize(context: AssetExecutionContext, config: Any) -> Iterator[Any]:
@@ -158,22 +161,6 @@ def build_hevo_assets_definitions(
         chosen,
         required_resource_keys={chosen.resource_key},
     )
-
-
-def _loaded(
-    workspace: HevoResource, options: HevoDefinitionsOptions, pipeline_id: int | None = None
-) -> tuple[AccountSpecs, AccountSnapshot]:
-    """What makes the specs of an account, and what the account holds."""
-    account_specs = AccountSpecs(
-        options.translator,
-        workspace.asset_facts(
-            freshness_from_schedule=options.freshness_from_schedule,
-            include_source_lineage=options.include_source_lineage,
-        ),
-        account_id=workspace.account_id,
-    )
-    wanted = replace(options.wanted(pipeline_id), on_loaded=account_specs.make_early)
-    return account_specs, workspace.loader.load(wanted)
 
 
 def _nothing_to_load(account: AccountSnapshot, pipeline_id: int) -> HevoConfigurationError:

@@ -32,6 +32,7 @@ from dagster._core.definitions.metadata.metadata_set import (
 from dagster._core.definitions.target import AutomationTarget
 from dagster._core.definitions.utils import NoValueSentinel
 from dagster._core.events import EngineEventData
+from dagster._core.execution.context.invocation import DirectOpExecutionContext
 from dagster._core.execution.stats import StepEventStatus
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def outputs_used_in_run(context: AssetExecutionContext) -> frozenset[dg.AssetKey
     Such a step is skipped where this one yields nothing for the asset. There is no public way to
     know the steps of a run.
     """
+    if is_direct(context):
+        return frozenset()
     step_context = context.op_execution_context.get_step_execution_context()
     executed = context.run.step_keys_to_execute
     used: set[str] = set()
@@ -145,6 +148,30 @@ def with_job_names(sensor: dg.SensorDefinition, names: Iterable[str]) -> None:
     sensor._targets = [*sensor._targets, *(AutomationTarget(name) for name in names)]  # pyright: ignore
 
 
+def is_direct(context: AssetExecutionContext | OpExecutionContext) -> bool:
+    """Whether the step was invoked directly, in a test, with a context of ``build_asset_context``.
+
+    Such a context has no run and no steps beside it, and says so by raising.
+    """
+    op_context = (
+        context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
+    )
+    return isinstance(op_context, DirectOpExecutionContext)
+
+
+def attempt_of(
+    context: AssetExecutionContext | OpExecutionContext,
+) -> tuple[dg.DagsterRun, int]:
+    """The run of a step and which attempt in it this is, from 0.
+
+    Where the step was invoked directly, a run that is stored nowhere.
+    """
+    if is_direct(context):
+        started = dg.DagsterRunStatus.STARTED
+        return dg.DagsterRun(job_name="direct_invocation", status=started), 0
+    return context.run, context.retry_number
+
+
 def step_key_of(context: AssetExecutionContext | OpExecutionContext) -> str:
     """What names this step in its run, and the same step in a run that retries it.
 
@@ -153,8 +180,9 @@ def step_key_of(context: AssetExecutionContext | OpExecutionContext) -> str:
     op_context = (
         context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
     )
-    mapping_key = op_context.get_mapping_key()
-    handle = str(op_context.op_handle)
+    if is_direct(context):
+        return op_context.op_def.name
+    mapping_key, handle = op_context.get_mapping_key(), str(op_context.op_handle)
     return handle if mapping_key is None else f"{handle}[{mapping_key}]"
 
 

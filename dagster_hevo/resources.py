@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster_shared.libraries import DagsterLibraryRegistry
 from pydantic import PrivateAttr
 
 from dagster_hevo.account_settings import AccountSettings
@@ -19,19 +20,28 @@ from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.settings import (
     resolve_base_url,
 )
+from dagster_hevo.definitions.build import specs_of_account
 from dagster_hevo.definitions.enrichment import AssetFacts
 from dagster_hevo.definitions.loader import AccountLoader, LoadingSettings
+from dagster_hevo.definitions.options import HevoDefinitionsOptions, SpecArguments, options_of
 from dagster_hevo.definitions.reading import Wanted
 from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
 from dagster_hevo.sync_config import HevoSyncConfig
+from dagster_hevo.translator import DagsterHevoTranslator
+from dagster_hevo.version import __version__
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from dagster_hevo.api.async_client import AsyncHevoClient
     from dagster_hevo.api.client import HevoClient
     from dagster_hevo.api.rate_limit import RequestBudget
     from dagster_hevo.api.transport import Budget
+
+# Here, and not in the package's own module: `dagster_hevo.api` works without Dagster.
+DagsterLibraryRegistry.register("dagster-hevo", __version__, is_dagster_package=False)
 
 
 class HevoResource(AccountSettings):
@@ -207,6 +217,43 @@ class HevoResource(AccountSettings):
             if self._loader is None:
                 self._loader = AccountLoader(self)
             return self._loader
+
+    def sync_and_poll(
+        self, context: dg.AssetExecutionContext, config: HevoSyncConfig | None = None
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult]:
+        """`materialize`, by the name that users of ``dagster_fivetran`` know it by."""
+        return self.materialize(context, config)
+
+    def load_asset_specs(
+        self,
+        translator: DagsterHevoTranslator | None = None,
+        pipeline_selector_fn: PipelineSelector | None = None,
+        **arguments: Unpack[SpecArguments],
+    ) -> list[dg.AssetSpec]:
+        """`load_hevo_asset_specs` of this account.
+
+        Args:
+            translator: Makes the specs; default ``DagsterHevoTranslator``.
+            pipeline_selector_fn: Which pipelines to take; default all.
+            arguments: Options of the specs, by their names in `HevoDefinitionsOptions`.
+
+        Raises:
+            HevoConfigurationError: Two objects have one key, a translator dropped metadata, or the
+                account has no pipelines.
+            HevoError: Hevo could not be read.
+        """
+        options = HevoDefinitionsOptions(translator, pipeline_selector_fn)
+        options = options_of(options, arguments, SpecArguments, "load_asset_specs")
+        return specs_of_account(self, options)
+
+    def get_or_fetch_workspace_data(self) -> AccountSnapshot:
+        """All pipelines of the account with their objects; read once, then kept.
+
+        Raises:
+            HevoConfigurationError: The account has no pipelines.
+            HevoError: Hevo could not be read, and nothing was kept.
+        """
+        return self.load_workspace()
 
     def load_workspace(
         self,

@@ -7,7 +7,8 @@ argument for: the definition is put together from an op, as that decorator does 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 import dagster as dg
 from pydantic import create_model
@@ -15,13 +16,61 @@ from pydantic import create_model
 from dagster_hevo.api.models import Pipeline
 from dagster_hevo.dagster_private import assets_of_op, output_of_spec
 from dagster_hevo.definitions.checks import check_spec, latency_check_spec, threshold_minutes
+from dagster_hevo.definitions.enrichment import AssetFacts
+from dagster_hevo.definitions.loader import AccountLoader
 from dagster_hevo.definitions.names import check_name, input_name, output_name, step_name
 from dagster_hevo.definitions.options import HevoDefinitionsOptions
-from dagster_hevo.definitions.snapshot import AccountSnapshot
+from dagster_hevo.definitions.snapshot import AccountSnapshot, no_collection
 from dagster_hevo.definitions.specs import AccountSpecs, executable, is_not_loaded
 from dagster_hevo.sync_config import HevoSyncConfig
 
 StepFunction = Callable[..., Any]
+
+
+class AccountToBuildOf(Protocol):
+    """What has to be known of an account to make definitions of it. ``HevoResource`` has it."""
+
+    @property
+    def account_id(self) -> str | None:
+        """What tells the account from others."""
+        ...
+
+    @property
+    def loader(self) -> AccountLoader:
+        """Reads what the account holds."""
+        ...
+
+    def asset_facts(
+        self, *, freshness_from_schedule: bool = ..., include_source_lineage: bool = ...
+    ) -> AssetFacts:
+        """What to add to the specs of its assets."""
+        ...
+
+
+def load_account(
+    workspace: AccountToBuildOf, options: HevoDefinitionsOptions, pipeline_id: int | None = None
+) -> tuple[AccountSpecs, AccountSnapshot]:
+    """What makes the specs of an account, and what the account holds."""
+    account_specs = AccountSpecs(
+        options.translator,
+        workspace.asset_facts(
+            freshness_from_schedule=options.freshness_from_schedule,
+            include_source_lineage=options.include_source_lineage,
+        ),
+        account_id=workspace.account_id,
+    )
+    wanted = replace(options.wanted(pipeline_id), on_loaded=account_specs.make_early)
+    return account_specs, workspace.loader.load(wanted)
+
+
+def specs_of_account(
+    workspace: AccountToBuildOf, options: HevoDefinitionsOptions
+) -> list[dg.AssetSpec]:
+    """The specs of all objects that Hevo replicates, then those of the sources' tables."""
+    with no_collection():
+        account_specs, account = load_account(workspace, options)
+        specs = [spec for _, specs in account_specs.by_pipeline(account) for spec in specs]
+        return [*specs, *account_specs.sources(account, specs)]
 
 
 def definitions_of(

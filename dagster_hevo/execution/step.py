@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
-from dagster_hevo.dagster_private import outputs_used_in_run, step_key_of
+from dagster_hevo.dagster_private import attempt_of, outputs_used_in_run, step_key_of
 from dagster_hevo.execution.check_alone import answer_checks
 from dagster_hevo.execution.events import (
     ObjectAsset,
@@ -235,12 +235,13 @@ def runner_in_step(
     records_outcome: bool = True,
 ) -> JobRunner:
     """The runner of a request with this step's log, remembered in the instance."""
+    run, attempt = attempt_of(context)
     ledger = ledger_of_step(
         context.instance,
-        context.run,
+        run,
         step_key_of(context),
         base_url=hevo.account,
-        attempt=context.retry_number,
+        attempt=attempt,
     )
     return JobRunner(
         hevo=hevo.get_client(),

@@ -21,7 +21,7 @@ ORDER = (
     ("definitions",),
     ("execution",),
     ("job_sensor",),
-    ("account_settings",),
+    ("account_settings", "op_results"),
     ("resources",),
     ("assets", "sensors", "ops"),
     ("components",),
