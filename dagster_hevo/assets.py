@@ -17,6 +17,7 @@ from dagster_hevo.definitions.build import (
     assets_of_pipeline,
     definitions_of,
     load_account,
+    op_of,
     specs_of_account,
 )
 from dagster_hevo.definitions.options import (
@@ -116,7 +117,8 @@ def hevo_assets(
         specs = [changed(spec, group_name=group_name) for spec in specs]
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        return assets_of_pipeline(props.pipeline, specs, function, chosen, name=name)
+        op = op_of(function, chosen)
+        return assets_of_pipeline(props.pipeline, specs, op, chosen, name=name)
 
     return decorate
 
@@ -147,17 +149,14 @@ def build_hevo_assets_definitions(
     chosen = options_of(options, arguments, FactoryArguments, "build_hevo_assets_definitions")
     account_specs, account = load_account(workspace, chosen)
 
-    def make_step() -> Callable[..., Any]:
-        def materialize(context: AssetExecutionContext, config: Any) -> Iterator[Any]:
-            bound = getattr(context.resources, chosen.resource_key)
-            yield from bound.materialize(context, config)
-
-        return materialize
+    def materialize(context: AssetExecutionContext, config: Any) -> Iterator[Any]:
+        bound = getattr(context.resources, chosen.resource_key)
+        yield from bound.materialize(context, config)
 
     return definitions_of(
         account,
         account_specs,
-        make_step,
+        materialize,
         chosen,
         required_resource_keys={chosen.resource_key},
     )

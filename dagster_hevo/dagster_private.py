@@ -30,7 +30,6 @@ from dagster._core.definitions.metadata.metadata_set import (
     NamespacedMetadataSet as NamespacedMetadataSet,
 )
 from dagster._core.definitions.target import AutomationTarget
-from dagster._core.definitions.utils import NoValueSentinel
 from dagster._core.events import EngineEventData
 from dagster._core.execution.context.invocation import DirectOpExecutionContext
 from dagster._core.execution.stats import StepEventStatus
@@ -234,18 +233,32 @@ def assets_of_op(
     )
 
 
+# Values are never handed on. One for all: to make one costs more than all else about an asset.
+OUTPUT = dg.Out(dg.Nothing, is_required=False)
+
+
 def output_of_spec(spec: dg.AssetSpec) -> dg.Out:
-    """The output that stands for an asset, as ``dagster.multi_asset`` makes it of a spec."""
+    """The output that stands for an asset. What is told of the asset stays with its spec."""
     io_manager_key = spec.metadata.get(SYSTEM_METADATA_KEY_IO_MANAGER_KEY)
-    return dg.Out(
-        # Nothing is handed on, unless what is downstream reads the table with an I/O manager.
-        dagster_type=dg.Nothing if io_manager_key is None else NoValueSentinel,
-        is_required=False,
-        description=spec.description,
-        code_version=spec.code_version,
-        metadata=spec.metadata,
-        io_manager_key=io_manager_key,
-    )
+    if io_manager_key is None:
+        return OUTPUT
+    # What is downstream reads the table with an I/O manager.
+    return dg.Out(is_required=False, metadata=spec.metadata, io_manager_key=io_manager_key)
+
+
+def op_like(
+    template: dg.OpDefinition,
+    *,
+    name: str,
+    description: str,
+    ins: Mapping[str, dg.In],
+    outs: Mapping[str, dg.Out],
+) -> dg.OpDefinition:
+    """An op that does what another one does, under another name and with other inputs and outputs.
+
+    Dagster works out the config of each op from its function again: a tenth of loading a location.
+    """
+    return template.with_replaced_properties(name=name, description=description, ins=ins, outs=outs)
 
 
 class StateStorage(Protocol):

@@ -330,10 +330,11 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             account_id=self.workspace.account_id,
             made_by=type(self).__qualname__,
         )
-        assets = definitions_of(selected, account_specs, self._make_step, options)
+        assets = definitions_of(selected, account_specs, self._step, options)
         return dg.Definitions(assets=assets, sensors=self._sensors(context, selected))
 
-    def _make_step(self) -> Callable[..., Iterator[StepEvent]]:
+    @property
+    def _step(self) -> Callable[..., Iterator[StepEvent]]:
         """What a step does; it holds the account, so the location needs no resource for it."""
 
         def materialize(context: dg.AssetExecutionContext, config: Any) -> Iterator[StepEvent]:

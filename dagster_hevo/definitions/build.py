@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import create_model
 
 from dagster_hevo.api.models import Pipeline
-from dagster_hevo.dagster_private import assets_of_op, output_of_spec
+from dagster_hevo.dagster_private import OUTPUT, assets_of_op, op_like, output_of_spec
 from dagster_hevo.definitions.checks import check_spec, latency_check_spec, threshold_minutes
 from dagster_hevo.definitions.enrichment import AssetFacts
 from dagster_hevo.definitions.loader import AccountLoader
@@ -76,7 +76,7 @@ def specs_of_account(
 def definitions_of(
     account: AccountSnapshot,
     account_specs: AccountSpecs,
-    make_step: Callable[[], StepFunction],
+    step: StepFunction,
     options: HevoDefinitionsOptions,
     *,
     required_resource_keys: set[str] | None = None,
@@ -86,79 +86,82 @@ def definitions_of(
     Args:
         account: The pipelines and their objects.
         account_specs: Makes the specs.
-        make_step: Makes what a step does, a new function for each pipeline: it takes ``context``
-            and ``config``.
+        step: What each step does: a function of ``context`` and ``config``.
         options: How the steps are made.
         required_resource_keys: The resources that the steps need.
     """
-    config_type = config_with_defaults(options.config)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
+    # Dagster reads the config's fields and defaults from the annotation.
+    step.__annotations__["config"] = config_with_defaults(options.config)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
+    step.__annotations__["context"] = dg.AssetExecutionContext
+    op = op_of(step, options, required_resource_keys=required_resource_keys)
     found = account_specs.by_pipeline(account)
     sources = account_specs.sources(account, (spec for _, specs in found for spec in specs))
-    definitions: list[dg.AssetsDefinition] = []
-    for props, specs in found:
-        runnable = executable(specs)
-        if runnable:
-            step = make_step()
-            # Dagster reads the config's fields and defaults from the annotation.
-            step.__annotations__["config"] = config_type
-            step.__annotations__["context"] = dg.AssetExecutionContext
-            definitions.append(
-                assets_of_pipeline(
-                    props.pipeline,
-                    runnable,
-                    step,
-                    options,
-                    required_resource_keys=required_resource_keys,
-                )
-            )
+    definitions = [
+        assets_of_pipeline(props.pipeline, specs, op, options)
+        for props, specs in ((props, executable(specs)) for props, specs in found)
+        if specs
+    ]
     # Sources, and objects that Hevo shows but does not load, are shown and not run.
     shown = [*sources, *(spec for _, specs in found for spec in specs if is_not_loaded(spec))]
     return [*definitions, dg.AssetsDefinition(specs=shown)] if shown else definitions
 
 
-def assets_of_pipeline(
-    pipeline: Pipeline,
-    specs: list[dg.AssetSpec],
+def op_of(
     step: StepFunction,
     options: HevoDefinitionsOptions,
     *,
-    name: str | None = None,
     required_resource_keys: set[str] | None = None,
+) -> dg.OpDefinition:
+    """The op of a step function, which the op of each pipeline is made like.
+
+    Args:
+        step: What the step does.
+        options: How it is made.
+        required_resource_keys: The resources that it needs, besides those that its function takes.
+    """
+    return dg.op(  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
+        out={"a_table": OUTPUT, "its_check": OUTPUT},
+        required_resource_keys=required_resource_keys,
+        tags=options.op_tags,
+        retry_policy=options.retry_policy,
+        pool=options.pool,
+    )(step)
+
+
+def assets_of_pipeline(
+    pipeline: Pipeline,
+    specs: list[dg.AssetSpec],
+    op: dg.OpDefinition,
+    options: HevoDefinitionsOptions,
+    *,
+    name: str | None = None,
 ) -> dg.AssetsDefinition:
     """The multi-asset of one pipeline.
 
     Args:
         pipeline: The pipeline.
         specs: Its assets that a step can materialize.
-        step: What the step does.
+        op: What the step does, as `op_of` makes it.
         options: How it is made.
         name: The step's name; default: the resource's key and the pipeline's name and id.
-        required_resource_keys: The resources that the step needs, besides those that its function
-            takes.
     """
     outputs = {output_name(spec.key): spec for spec in specs}
-    checks = {
-        check_name(spec.asset_key, spec.name): spec
-        for spec in _check_specs(pipeline, specs, options)
-    }
+    check_specs = _check_specs(pipeline, specs, options)
+    checks = {check_name(spec.asset_key, spec.name): spec for spec in check_specs}
     upstream = dict.fromkeys(dep.asset_key for spec in specs for dep in spec.deps)
     # An asset of this step that others of it depend on is an input where only those are selected.
     inputs = {input_name(key): key for key in upstream}
-    op = dg.op(  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
-        name=name or step_name(pipeline, options.resource_key),
-        description=f"Hevo's pipeline {pipeline.name} ({pipeline.id}).",
-        ins={each: dg.In(dg.Nothing) for each in inputs},
-        out={
-            **{each: output_of_spec(spec) for each, spec in outputs.items()},
-            **{each: dg.Out(dg.Nothing, is_required=False) for each in checks},
-        },
-        required_resource_keys=required_resource_keys,
-        tags=options.op_tags,
-        retry_policy=options.retry_policy,
-        pool=options.pool,
-    )(step)
     return assets_of_op(
-        op,
+        op_like(
+            op,
+            name=name or step_name(pipeline, options.resource_key),
+            description=op.description or f"Hevo's pipeline {pipeline.name} ({pipeline.id}).",
+            ins={each: dg.In(dg.Nothing) for each in inputs},
+            outs={
+                **{each: output_of_spec(spec) for each, spec in outputs.items()},
+                **dict.fromkeys(checks, OUTPUT),
+            },
+        ),
         keys_by_input_name=inputs,
         keys_by_output_name={each: spec.key for each, spec in outputs.items()},
         check_specs_by_output_name=checks,

@@ -14,7 +14,7 @@ import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
 from dagster_hevo.dagster_private import attempt_of, outputs_used_in_run, step_key_of
-from dagster_hevo.execution.check_alone import answer_checks
+from dagster_hevo.execution.check_alone import answer_checks, answered_in
 from dagster_hevo.execution.events import (
     ObjectAsset,
     failure_of_error,
@@ -109,6 +109,7 @@ def _materialize(
             checked - changes.keys(),
             settings=hevo.job_settings(),
             log=context.log,
+            answered=answered_in(context.instance),
         )
         return
     if changes:
