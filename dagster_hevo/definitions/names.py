@@ -20,23 +20,35 @@ from dagster_hevo.translator import group_name_of
 DEFAULT_RESOURCE_KEY = "hevo"
 READABLE = 40
 """How much of a table's name a derived name begins with, for those who read logs."""
+LONGEST_USUAL = 120
+# Parts without underscores at their ends, so that it is seen where one part ends.
+_USUAL = re.compile(r"[A-Za-z0-9]+(_{1,2}[A-Za-z0-9]+)*")
 LONGEST_STEP_NAME = 120
 """Step names become names of files, which systems limit to 255 characters."""
 
 
 def output_name(key: dg.AssetKey) -> str:
-    """The name of the output that stands for an asset."""
-    return f"{_readable(key)}_{_digest(key)}"
+    """The name of the output that stands for an asset.
+
+    Of a usual key it is the name that Dagster would give it, which such keys never share.
+    """
+    name = "__".join(key.path)
+    usual = len(key.path) > 1 and len(name) <= LONGEST_USUAL and _USUAL.fullmatch(name) is not None
+    return name if usual and name.count("__") == len(key.path) - 1 else _derived(key)
 
 
 def check_name(key: dg.AssetKey, check: str) -> str:
     """The name of the output that stands for a check of an asset."""
-    return f"{check}_{output_name(key)}"
+    return f"{_derived(key)}_{check}"
 
 
 def input_name(key: dg.AssetKey) -> str:
     """The name of the input that stands for an asset upstream."""
-    return f"in_{output_name(key)}"
+    return f"in_{_derived(key)}"
+
+
+def _derived(key: dg.AssetKey) -> str:
+    return f"{_readable(key)}_{_digest(key)}"
 
 
 def step_name(pipeline: Pipeline, resource_key: str = DEFAULT_RESOURCE_KEY) -> str:

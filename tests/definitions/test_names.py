@@ -15,7 +15,7 @@ from dagster_hevo import (
     hevo_assets,
     load_hevo_asset_specs,
 )
-from dagster_hevo.definitions.names import step_name
+from dagster_hevo.definitions.names import check_name, output_name, step_name
 from dagster_hevo.sandbox import ObjectScenario, PipelineScenario, Scenario
 from dagster_hevo.translator import key_part, name_in_key
 
@@ -127,6 +127,20 @@ def test_step_names_of_usual_pipelines_are_as_they_were(tmp_path):
     assert step_name(item.pipeline) == "hevo_shop_101"
     long = a_pipeline([], name="客" + "x" * 250)
     assert re.fullmatch(r"hevo_x{115}_101", step_name(long.pipeline))
+
+
+def test_outputs_of_usual_tables_are_named_as_dagster_names_them():
+    assert output_name(dg.AssetKey(["shop", "user_events"])) == "shop__user_events"
+
+
+def test_no_two_keys_share_a_name_of_an_output_or_a_check():
+    parts = ["a", "b", "a__b", "a_", "_a", "a_b", "a-b", "a.b", "hevo_job", "a_hevo_job", "ä", "客"]
+    keys = [dg.AssetKey([one, other]) for one in parts for other in parts]
+    keys += [dg.AssetKey([one]) for one in parts] + [dg.AssetKey(["a", "b", "c"])]
+    keys += [dg.AssetKey(["a__b", "c"]), dg.AssetKey(["a", "b__c"]), dg.AssetKey(["x" * 300, "a"])]
+    names = [output_name(key) for key in keys] + [check_name(key, "hevo_job") for key in keys]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_]{1,150}", name) for name in names)
 
 
 def test_two_objects_with_one_key_are_refused_with_pipeline_and_object(tmp_path):
