@@ -114,7 +114,6 @@ class State:
         listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
         unended_before: Those of them whose status did not tell whether they had ended.
         listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
-        listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
         baseline: The jobs before the trigger.
         waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.
@@ -193,7 +192,6 @@ class State:
     first_list: tuple[Job, ...] | None = None
     listed_before: frozenset[str] = frozenset()
     unended_before: frozenset[str] = frozenset()
-    listed_before: frozenset[str] = frozenset()
     listed_before: frozenset[str] = frozenset()
     baseline: Baseline | None = None
     waiting_for: str | None = None
