@@ -19,6 +19,7 @@ COMMANDS = (
     ("loading.py",),
     ("specs.py",),
     ("reload.py",),
+    ("location.py",),
     ("imports.py",),
     ("watching.py",),
     ("catalogs.py",),

@@ -22,12 +22,12 @@ from typing import Any
 from stand_in import StandIn
 
 from dagster_hevo import HevoResource
-from dagster_hevo.account_reading import Wanted
 from dagster_hevo.api.models import Pipeline, PipelineObject
-from dagster_hevo.assets import tell_findings
 from dagster_hevo.catalog import find_catalog
-from dagster_hevo.specs import AccountSpecs
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects, no_collection
+from dagster_hevo.definitions.loader import tell_findings
+from dagster_hevo.definitions.reading import Wanted
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineWithObjects, no_collection
+from dagster_hevo.definitions.specs import AccountSpecs
 
 
 def answers(objects: int, source_type: str) -> list[tuple[str, str]]:
@@ -60,7 +60,7 @@ def answers(objects: int, source_type: str) -> list[tuple[str, str]]:
 
 def load(pages: list[tuple[str, str]]) -> None:
     """From answers to specs."""
-    account = HevoWorkspaceData.of(
+    account = AccountSnapshot.of(
         PipelineWithObjects.model_construct(
             pipeline=Pipeline.model_validate(json.loads(pipeline)),
             objects=tuple(PipelineObject.model_validate(item) for item in json.loads(page)),
@@ -85,7 +85,7 @@ def over_http(url: str) -> tuple[float, float]:
     account_specs = AccountSpecs()
     wanted = Wanted(on_loaded=account_specs.make_early)
     with no_collection():
-        account = hevo.read_account(wanted, anew=True)
+        account = hevo.loader.read(wanted, force_refresh=True)
         tell_findings(account)
         account_specs.by_pipeline(account)
     return time.process_time() - cpu, time.perf_counter() - began

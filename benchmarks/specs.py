@@ -21,13 +21,13 @@ from accounts import HEVO, INSTALL, PEERS, Integration
 from stand_in import StandIn
 
 from dagster_hevo.api.models import Destination, Namespace, Pipeline, PipelineObject
-from dagster_hevo.specs import AccountSpecs
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineWithObjects
+from dagster_hevo.definitions.specs import AccountSpecs
 
 
-def account_of(pipelines: int, objects: int) -> HevoWorkspaceData:
+def account_of(pipelines: int, objects: int) -> AccountSnapshot:
     """An account as it is after loading."""
-    return HevoWorkspaceData.of(
+    return AccountSnapshot.of(
         PipelineWithObjects(
             pipeline=Pipeline(
                 id=number,
@@ -53,7 +53,7 @@ def account_of(pipelines: int, objects: int) -> HevoWorkspaceData:
     )
 
 
-def bare_specs(account: HevoWorkspaceData) -> list[dg.AssetSpec]:
+def bare_specs(account: AccountSnapshot) -> list[dg.AssetSpec]:
     """What Dagster itself needs for specs with like metadata."""
     return [
         dg.AssetSpec(

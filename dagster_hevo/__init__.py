@@ -48,8 +48,11 @@ if TYPE_CHECKING:
         load_hevo_asset_specs,
     )
     from dagster_hevo.components.account import HevoAccountComponent
+    from dagster_hevo.definitions.options import HevoDefinitionsOptions
+    from dagster_hevo.definitions.snapshot import AccountSnapshot
     from dagster_hevo.jobs.request import IfJobRunning, SyncAction
     from dagster_hevo.metadata import HevoMetadataSet
+    from dagster_hevo.op_results import HevoJobResult, HevoObjectResult, HevoPipelineResult
     from dagster_hevo.ops import (
         HevoCancelJobConfig,
         HevoDisableOpConfig,
@@ -106,7 +109,10 @@ _HOMES = {
         "load_hevo_asset_specs",
     ),
     "dagster_hevo.components.account": ("HevoAccountComponent",),
+    "dagster_hevo.definitions.options": ("HevoDefinitionsOptions",),
+    "dagster_hevo.definitions.snapshot": ("AccountSnapshot",),
     "dagster_hevo.jobs.request": ("IfJobRunning", "SyncAction"),
+    "dagster_hevo.op_results": ("HevoJobResult", "HevoObjectResult", "HevoPipelineResult"),
     "dagster_hevo.ops": (
         "HevoCancelJobConfig",
         "HevoDisableOpConfig",
@@ -130,6 +136,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AccountSnapshot",
     "AsyncHevoClient",
     "DagsterHevoTranslator",
     "HevoAccountComponent",
@@ -140,18 +147,22 @@ __all__ = [
     "HevoConfigurationError",
     "HevoConflictError",
     "HevoConnectionError",
+    "HevoDefinitionsOptions",
     "HevoDisableOpConfig",
     "HevoError",
     "HevoJobFailedError",
     "HevoJobNotFoundError",
+    "HevoJobResult",
     "HevoJobTimeoutError",
     "HevoMetadataSet",
     "HevoNotFoundError",
     "HevoObjectProps",
+    "HevoObjectResult",
     "HevoOutageError",
     "HevoPermissionError",
     "HevoPipelineBusyError",
     "HevoPipelineConfig",
+    "HevoPipelineResult",
     "HevoPipelineStateError",
     "HevoRateLimitError",
     "HevoRequestTakenOverError",

@@ -5,10 +5,16 @@ Each says why. The tests run against the oldest and the newest Dagster that is s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
+
+# What a spec says of the I/O manager that reads its table.
+from dagster._core.definitions.assets.definition.asset_spec import (
+    SYSTEM_METADATA_KEY_IO_MANAGER_KEY,
+)
 
 # The only event that is written at once, is not silenced by a log level, is read back by its type,
 # and never changes what Dagster thinks of the run. `report_engine_event` itself is a method of the
@@ -25,6 +31,7 @@ from dagster._core.definitions.metadata.metadata_set import (
 )
 from dagster._core.definitions.target import AutomationTarget
 from dagster._core.events import EngineEventData
+from dagster._core.execution.context.invocation import DirectOpExecutionContext
 from dagster._core.execution.stats import StepEventStatus
 
 if TYPE_CHECKING:
@@ -70,6 +77,8 @@ def outputs_used_in_run(context: AssetExecutionContext) -> frozenset[dg.AssetKey
     Such a step is skipped where this one yields nothing for the asset. There is no public way to
     know the steps of a run.
     """
+    if is_direct(context):
+        return frozenset()
     step_context = context.op_execution_context.get_step_execution_context()
     executed = context.run.step_keys_to_execute
     used: set[str] = set()
@@ -138,6 +147,30 @@ def with_job_names(sensor: dg.SensorDefinition, names: Iterable[str]) -> None:
     sensor._targets = [*sensor._targets, *(AutomationTarget(name) for name in names)]  # pyright: ignore
 
 
+def is_direct(context: AssetExecutionContext | OpExecutionContext) -> bool:
+    """Whether the step was invoked directly, in a test, with a context of ``build_asset_context``.
+
+    Such a context has no run and no steps beside it, and says so by raising.
+    """
+    op_context = (
+        context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
+    )
+    return isinstance(op_context, DirectOpExecutionContext)
+
+
+def attempt_of(
+    context: AssetExecutionContext | OpExecutionContext,
+) -> tuple[dg.DagsterRun, int]:
+    """The run of a step and which attempt in it this is, from 0.
+
+    Where the step was invoked directly, a run that is stored nowhere.
+    """
+    if is_direct(context):
+        started = dg.DagsterRunStatus.STARTED
+        return dg.DagsterRun(job_name="direct_invocation", status=started), 0
+    return context.run, context.retry_number
+
+
 def step_key_of(context: AssetExecutionContext | OpExecutionContext) -> str:
     """What names this step in its run, and the same step in a run that retries it.
 
@@ -146,8 +179,9 @@ def step_key_of(context: AssetExecutionContext | OpExecutionContext) -> str:
     op_context = (
         context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
     )
-    mapping_key = op_context.get_mapping_key()
-    handle = str(op_context.op_handle)
+    if is_direct(context):
+        return op_context.op_def.name
+    mapping_key, handle = op_context.get_mapping_key(), str(op_context.op_handle)
     return handle if mapping_key is None else f"{handle}[{mapping_key}]"
 
 
@@ -174,3 +208,80 @@ def pending_state(key: str) -> str | None:
 def remember_state(key: str, state: str) -> None:
     """Have Dagster hand this state to the processes that load the location again."""
     DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(key, state)
+
+
+def assets_of_op(
+    op: dg.OpDefinition,
+    *,
+    keys_by_input_name: Mapping[str, dg.AssetKey],
+    keys_by_output_name: Mapping[str, dg.AssetKey],
+    check_specs_by_output_name: Mapping[str, dg.AssetCheckSpec],
+    specs: Sequence[dg.AssetSpec],
+) -> dg.AssetsDefinition:
+    """The multi-asset that an op computes, each part of which may be selected alone.
+
+    What ``dagster.multi_asset`` does, but for its names, which it derives from asset keys. The
+    class is public; this use of it is not documented.
+    """
+    return dg.AssetsDefinition(
+        node_def=op,
+        keys_by_input_name=keys_by_input_name,
+        keys_by_output_name=keys_by_output_name,
+        check_specs_by_output_name=check_specs_by_output_name,
+        specs=specs,
+        can_subset=True,
+    )
+
+
+# Values are never handed on. One for all: to make one costs more than all else about an asset.
+OUTPUT = dg.Out(dg.Nothing, is_required=False)
+
+
+def output_of_spec(spec: dg.AssetSpec) -> dg.Out:
+    """The output that stands for an asset. What is told of the asset stays with its spec."""
+    io_manager_key = spec.metadata.get(SYSTEM_METADATA_KEY_IO_MANAGER_KEY)
+    if io_manager_key is None:
+        return OUTPUT
+    # What is downstream reads the table with an I/O manager.
+    return dg.Out(is_required=False, metadata=spec.metadata, io_manager_key=io_manager_key)
+
+
+def op_like(
+    template: dg.OpDefinition,
+    *,
+    name: str,
+    description: str,
+    ins: Mapping[str, dg.In],
+    outs: Mapping[str, dg.Out],
+) -> dg.OpDefinition:
+    """An op that does what another one does, under another name and with other inputs and outputs.
+
+    Dagster works out the config of each op from its function again: a tenth of loading a location.
+    """
+    return template.with_replaced_properties(name=name, description=description, ins=ins, outs=outs)
+
+
+class StateStorage(Protocol):
+    """The part of Dagster's ``DefsStateStorage``, which has no public name, that is needed here."""
+
+    def get_latest_version(self, key: str) -> str | None:
+        """The version that was stored last under a key."""
+        ...
+
+    def download_state_to_path(self, key: str, version: str, path: Path) -> None:
+        """Write a stored version into a file."""
+        ...
+
+    def upload_state_from_path(self, key: str, version: str, path: Path) -> None:
+        """Store a file as the latest version."""
+        ...
+
+
+def current_state_storage() -> StateStorage | None:
+    """The storage for states of definitions of the Dagster instance that loads this location.
+
+    Dagster sets it while it loads a location; in a plain script or notebook there is none.
+    """
+    from dagster._core.storage.defs_state.base import DefsStateStorage
+
+    return DefsStateStorage.get()

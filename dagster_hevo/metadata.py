@@ -25,6 +25,8 @@ class HevoMetadataSet(NamespacedMetadataSet):
         object_id: The object.
         object_name: Its name in the source.
         source_path: Its namespace in the source, from the outside in, joined by dots.
+        destination_path: Its namespace in the destination, alike.
+        account: What tells the Hevo account from others: its base URL and a digest of the API key.
         shares_name: True where another object of the pipeline has the same bare name.
         loaded_objects: How many objects of the pipeline Hevo loads.
         job_id: The job that loaded it.
@@ -42,6 +44,8 @@ class HevoMetadataSet(NamespacedMetadataSet):
     object_id: Optional[str] = None
     object_name: Optional[str] = None
     source_path: Optional[str] = None
+    destination_path: Optional[str] = None
+    account: Optional[str] = None
     shares_name: Optional[bool] = None
     loaded_objects: Optional[int] = None
     job_id: Optional[str] = None

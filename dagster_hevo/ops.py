@@ -9,7 +9,6 @@ remembered by `execution/run_ledger.py`. They record no assets; the job sensor d
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -29,19 +28,17 @@ from dagster_hevo.execution.run_ledger import InstanceStore
 from dagster_hevo.execution.step import runner_in_step
 from dagster_hevo.jobs.job_list import read_jobs, running_job
 from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
-from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Settlement
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction, make_request
 from dagster_hevo.jobs.runner import JobRunner
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.object_choice import ObjectChoiceError, choose_objects
+from dagster_hevo.op_results import HevoJobResult, HevoPipelineResult
 from dagster_hevo.resources import HevoResource
 
 AFTER = {"after": dg.In(dg.Nothing, description="Anything that has to happen before.")}
 TAGS = {"dagster/compute_kind": "hevo"}
 LONGEST_POLL_INTERVAL = 5.0
-
-JobResult = dict[str, Any]
 
 
 class HevoPipelineConfig(dg.Config):
@@ -113,7 +110,7 @@ class HevoCancelJobConfig(HevoPipelineConfig):
 @dg.op(ins=AFTER, tags=TAGS)
 def hevo_sync_op(
     context: dg.OpExecutionContext, config: HevoSyncOpConfig, hevo: HevoResource
-) -> JobResult:
+) -> HevoJobResult:
     """Run a pipeline's own sync once, exactly once also across retries, and wait for its end.
 
     Returns the job's id, its end and its counts; see docs/ops.md.
@@ -124,7 +121,7 @@ def hevo_sync_op(
 @dg.op(ins=AFTER, tags=TAGS)
 def hevo_resync_op(
     context: dg.OpExecutionContext, config: HevoResyncOpConfig, hevo: HevoResource
-) -> JobResult:
+) -> HevoJobResult:
     """Load some objects of a pipeline anew, or all of them, and wait for the end.
 
     Returns the job's id, its end and its counts; see docs/ops.md.
@@ -142,7 +139,7 @@ def hevo_resync_op(
 @dg.op(ins=AFTER, tags=TAGS)
 def hevo_refresh_schema_op(
     context: dg.OpExecutionContext, config: HevoPipelineConfig, hevo: HevoResource
-) -> dict[str, Any]:
+) -> HevoPipelineResult:
     """Have Hevo read the source's schema anew. Hevo does it in its own time.
 
     Returns the pipeline's id.
@@ -150,13 +147,13 @@ def hevo_refresh_schema_op(
     with failures_named(config.pipeline_id):
         hevo.get_client().refresh_schema(config.pipeline_id)
     context.log.info(f"Asked Hevo to read the source schema of pipeline {config.pipeline_id} anew.")
-    return {"pipeline_id": config.pipeline_id}
+    return HevoPipelineResult(config.pipeline_id)
 
 
 @dg.op(ins=AFTER, tags=TAGS)
 def hevo_enable_pipeline_op(
     context: dg.OpExecutionContext, config: HevoSwitchConfig, hevo: HevoResource
-) -> dict[str, Any]:
+) -> HevoPipelineResult:
     """Let a pipeline's syncs run again, and wait until it takes them.
 
     Returns the pipeline's id and status.
@@ -169,7 +166,7 @@ def hevo_enable_pipeline_op(
 @dg.op(ins=AFTER, tags=TAGS)
 def hevo_disable_pipeline_op(
     context: dg.OpExecutionContext, config: HevoDisableOpConfig, hevo: HevoResource
-) -> dict[str, Any]:
+) -> HevoPipelineResult:
     """Let no sync of a pipeline run until it is enabled again, and wait until that holds.
 
     Returns the pipeline's id and status.
@@ -182,7 +179,7 @@ def hevo_disable_pipeline_op(
 @dg.op(ins=AFTER, tags=TAGS)
 def hevo_cancel_job_op(
     context: dg.OpExecutionContext, config: HevoCancelJobConfig, hevo: HevoResource
-) -> JobResult:
+) -> HevoJobResult:
     """Stop a job, and wait until it has stopped. What it has loaded stays loaded and billed.
 
     Returns the job's id, status and counts; the id is None where no job was running.
@@ -192,13 +189,13 @@ def hevo_cancel_job_op(
         job = _job_to_cancel(context, client, config)
         if job is None:
             context.log.info(f"No job of pipeline {pipeline_id} is running: nothing to cancel.")
-            return {"pipeline_id": pipeline_id, "job_id": None, "job_status": None}
+            return HevoJobResult(pipeline_id)
         if not job.is_terminal:
             client.cancel_job(pipeline_id, job.job_id)
             context.log.info(f"Asked Hevo to cancel job {job.job_id} of pipeline {pipeline_id}.")
             job = _end_of(context, hevo, pipeline_id, job) if config.wait_for_completion else job
     context.add_output_metadata(job_metadata(pipeline_id, job))
-    return job_result(pipeline_id, job)
+    return HevoJobResult.of(pipeline_id, job)
 
 
 def _job_to_cancel(
@@ -217,40 +214,6 @@ def _job_to_cancel(
     if job is not None:
         store.append(name, [job.job_id])
     return job
-
-
-def job_result(pipeline_id: int, job: Job) -> JobResult:
-    """What an op returns of a job: ids, status and counts, as plain values."""
-    return {
-        "pipeline_id": pipeline_id,
-        "job_id": job.job_id,
-        "job_type": None if job.type is None else str(job.type),
-        "job_status": str(job.status),
-        "events_ingested": job.events_ingested,
-        "events_loaded": job.events_loaded,
-        "events_failed": job.events_failed,
-        "objects_success": job.objects_success,
-        "objects_failed": job.objects_failed,
-        "objects_skipped": job.objects_skipped,
-        "duration_ms": job.duration,
-    }
-
-
-def outcome_result(outcome: JobOutcome) -> JobResult:
-    """What an op returns of a job that it waited for: also what became of each object."""
-    return {
-        **job_result(outcome.pipeline_id, outcome.job),
-        "is_adopted": outcome.is_adopted,
-        "objects": {
-            item.object_id: {
-                "name": item.name,
-                "result": str(item.result),
-                "events_loaded": item.events_loaded,
-                "events_failed": item.events_failed,
-            }
-            for item in outcome.objects.values()
-        },
-    }
 
 
 @contextmanager
@@ -274,7 +237,7 @@ def _carry_out(
     *,
     wanted: list[str] | None = None,
     resync_mode: ResyncMode = ResyncMode.EVOLVE_AND_MERGE,
-) -> JobResult:
+) -> HevoJobResult:
     pipeline_id = config.pipeline_id
     with failures_named(pipeline_id):
         runner = runner_in_op(context, hevo, config, action, wanted or [], resync_mode)
@@ -282,7 +245,7 @@ def _carry_out(
             job = runner.start()
             context.log.info(f"Not waiting for job {job.job_id} of pipeline {pipeline_id}.")
             context.add_output_metadata(job_metadata(pipeline_id, job))
-            return job_result(pipeline_id, job)
+            return HevoJobResult.of(pipeline_id, job)
         outcome = runner.run()
         context.log.info(summary(outcome))
     failure = failure_of_outcome(
@@ -292,7 +255,7 @@ def _carry_out(
     if failure is not None:
         raise failure
     context.add_output_metadata(job_metadata(pipeline_id, outcome.job))
-    return outcome_result(outcome)
+    return HevoJobResult.of(pipeline_id, outcome.job, outcome)
 
 
 def runner_in_op(
@@ -340,18 +303,20 @@ def _settled(
     hevo: HevoResource,
     config: HevoSwitchConfig,
     is_there: Callable[[PipelineStatus], bool],
-) -> dict[str, Any]:
+) -> HevoPipelineResult:
     """Wait until the pipeline is in the state that was asked for."""
     client, began = hevo.get_client(), time.monotonic()
     while True:
         pipeline = client.get_pipeline(config.pipeline_id)
         if is_there(pipeline.status) or config.wait_seconds <= 0:
             context.log.info(f"Pipeline {pipeline.id} ({pipeline.name}) is {pipeline.status}.")
-            return {"pipeline_id": pipeline.id, "status": str(pipeline.status)}
+            return HevoPipelineResult.of(pipeline)
         waited = time.monotonic() - began
         if str(pipeline.status).endswith("_FAILED") or waited >= config.wait_seconds:
             raise _not_settled(pipeline, waited)
-        time.sleep(min(hevo.poll_interval, LONGEST_POLL_INTERVAL, config.wait_seconds - waited))
+        time.sleep(
+            min(hevo.setting("poll_interval"), LONGEST_POLL_INTERVAL, config.wait_seconds - waited)
+        )
 
 
 def _not_settled(pipeline: Pipeline, waited: float) -> HevoPipelineStateError:

@@ -1,54 +1,48 @@
 """The resource that holds an account's keys and settings.
 
-What a materialization does is `runs.py`; the client it hands out is `api/client.py`; where the
-pipelines and objects are read from, `account_reading.py`.
+What a materialization does is `execution/step.py`; the client it hands out is `api/client.py`; how
+pipelines and objects are read and kept is `definitions/loader.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import ConfigDict, Field, PrivateAttr
+from dagster_shared.libraries import DagsterLibraryRegistry
+from pydantic import PrivateAttr
 
-from dagster_hevo.account_reading import Wanted, read_wanted
-from dagster_hevo.api.errors import (
-    HevoConfigurationError,
-    HevoConnectionError,
-    HevoRateLimitError,
-    HevoServerError,
-)
-from dagster_hevo.api.settings import LEAST_TIMEOUT, check_number, resolve_base_url
-from dagster_hevo.asset_facts import AssetFacts, check_url_template
+from dagster_hevo.account_settings import AccountSettings
+from dagster_hevo.api.errors import HevoConfigurationError
+from dagster_hevo.definitions.build import specs_of_account
+from dagster_hevo.definitions.enrichment import AssetFacts
+from dagster_hevo.definitions.loader import AccountLoader, LoadingSettings
+from dagster_hevo.definitions.options import HevoDefinitionsOptions, SpecArguments, options_of
+from dagster_hevo.definitions.reading import Wanted
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import JobSettings
-from dagster_hevo.secrets import (
-    GivenFor,
-    check_run_config,
-    concealed_within,
-    revealed,
-    revealed_within,
-)
-from dagster_hevo.state_file import kept_state_path, read_snapshot, read_state, write_state
+from dagster_hevo.secrets import check_run_config
 from dagster_hevo.sync_config import HevoSyncConfig
-from dagster_hevo.workspace import (
-    HevoWorkspaceData,
-    PipelineSelector,
-)
+from dagster_hevo.translator import DagsterHevoTranslator
+from dagster_hevo.version import __version__
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from dagster_hevo.api.async_client import AsyncHevoClient
     from dagster_hevo.api.client import HevoClient
     from dagster_hevo.api.rate_limit import RequestBudget
     from dagster_hevo.api.transport import Budget
 
+# Here, and not in the package's own module: `dagster_hevo.api` works without Dagster.
+DagsterLibraryRegistry.register("dagster-hevo", __version__, is_dagster_package=False)
 
-class HevoResource(dg.ConfigurableResource[Any]):
+
+class HevoResource(AccountSettings):
     """A Hevo account: its keys, its region, and how patiently it is asked.
 
     Example:
@@ -61,128 +55,29 @@ class HevoResource(dg.ConfigurableResource[Any]):
             )
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    api_key: str = Field(
-        description="API key (the user name of HTTP Basic auth), made by an owner of the account. "
-        "Use dg.EnvVar.",
-    )
-    api_secret: str = Field(description="API secret (its password). Use dg.EnvVar.")
-    region: str = Field(
-        default="us",
-        description="Region of the account: us, us2, eu, in, asia, au, us-gcp, or a newer one.",
-    )
-    base_url: str | None = Field(
-        default=None,
-        description="Full address of Hevo, instead of a region. Plain http only to this machine.",
-    )
-    retry_limit: int = Field(default=3, description="Attempts a request, at least 1.")
-    retry_delay: float = Field(
-        default=2.0,
-        description="Seconds before the second attempt; later ones wait exponentially longer.",
-    )
-    timeout: float = Field(default=30.0, description="Seconds to wait for an answer.")
-    retryable_status_codes: list[int] | None = Field(
-        default=None,
-        description="Status codes worth another attempt. Default: 429 and 500 to 599; [] for "
-        "network errors only.",
-    )
-    extra_headers: dict[str, str] = Field(
-        default_factory=dict, description="Sent with every request."
-    )
-    extra_kwargs: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Handed to every requests call: proxies, verify, cert.",
-    )
-    requests_per_minute: int = Field(
-        default=100,
-        description="The request budget of the user who owns the keys; 0 switches the limiter off.",
-    )
-    rate_limit_store: str | None = Field(
-        default=None,
-        description="Where processes share the budget: memory, sqlite:///PATH, postgresql://... or "
-        "redis://... . Default: a SQLite file a user under DAGSTER_HOME, else the temp folder.",
-    )
-    page_size: int = Field(default=100, description="Entries in one page of a list.")
-    poll_interval: float = Field(
-        default=10.0, description="Seconds: the shortest time between two polls of one job."
-    )
-    poll_timeout: float | None = Field(
-        default=24 * 3600.0,
-        description="Seconds to wait for a job's end in all; null for as long as it takes.",
-    )
-    job_discovery_timeout: float = Field(
-        default=60.0, description="Seconds that a triggered job may take to show up."
-    )
-    job_objects_timeout: float = Field(
-        default=120.0,
-        description="Seconds that the list of a job's objects may lag behind the job's end.",
-    )
-    deferred_timeout: float = Field(
-        default=6 * 3600.0,
-        description="Seconds that a job may stay DEFERRED, which Hevo calls a job while the "
-        "source's own limits are used up.",
-    )
-    cancel_on_termination: bool = Field(
-        default=True,
-        description="Whether to cancel the Hevo job when the Dagster run is terminated or "
-        "poll_timeout runs out.",
-    )
-
-    definitions_max_age: float = Field(
-        default=15 * 60.0,
-        description="Seconds that pipelines and objects read from Hevo are kept under DAGSTER_HOME "
-        "for the next load of the code location; 0 asks Hevo at every load.",
-    )
-    snapshot_path: str | None = Field(
-        default=None,
-        description="A file written by `dagster-hevo snapshot`, to load definitions from instead "
-        "of Hevo.",
-    )
-    ui_url_template: str | None = Field(
-        default=None,
-        description="Address of a pipeline's page, linked from its assets, with {region} and "
-        "{pipeline_id}: e.g. https://{region}.hevodata.com/pipeline/{pipeline_id}.",
-    )
-
     _client: Any = PrivateAttr(default=None)
     _budgets: Any = PrivateAttr(default_factory=dict)
-    _workspace: Any = PrivateAttr(default=None)
+    _loader: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
-
-    def __init__(self, **settings: Any) -> None:
-        # First of all: an error's frames show the variables of this one.
-        given_for = GivenFor.of(settings)
-        for name in _CONCEALED & settings.keys():
-            # Dagster reads these two from the environment itself, and shows the variable's name.
-            is_dagsters = name in {"api_key", "api_secret"} and isinstance(
-                settings[name], dg.EnvVar
-            )
-            if not is_dagsters:
-                settings[name] = concealed_within(settings[name], name, given_for)
-        super().__init__(**settings)
-        self._check_settings()
-
-    def _check_settings(self) -> None:
-        """Refuse what cannot work, before any request is made."""
-        if not isinstance(self.base_url, dg.EnvVar) and not isinstance(self.region, dg.EnvVar):
-            resolve_base_url(self.region, self.base_url)
-        if self.ui_url_template is not None and not isinstance(self.ui_url_template, dg.EnvVar):
-            check_url_template(self.ui_url_template)
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, int | float):
-                check_number(name, value, least)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Called by Dagster: refuses what whoever launches a run may not choose."""
         check_run_config(context.resource_config)
 
     @property
-    def account(self) -> str:
-        """The address of Hevo that this resource asks."""
-        base_url = None if self.base_url is None else self._value("base_url")
-        return resolve_base_url("us" if base_url else self._value("region"), base_url)
+    def account_id(self) -> str | None:
+        """What tells the account from others: Hevo's base URL, and a digest of the API key.
+
+        Without the digest where the key is not at hand; None where the base URL is not either.
+        """
+        try:
+            base_url = self.account
+        except HevoConfigurationError:
+            return None
+        try:
+            return f"{base_url}#{digest_of(self.setting('api_key'))}"
+        except HevoConfigurationError:
+            return base_url
 
     def get_client(self) -> HevoClient:
         """The client of this account, with one kept-alive session and the shared budget.
@@ -211,18 +106,18 @@ class HevoResource(dg.ConfigurableResource[Any]):
         """
         from dagster_hevo.api.client import HevoClient
 
-        timeout = self.timeout if longest_timeout is None else min(self.timeout, longest_timeout)
+        timeout = self.setting("timeout")
         return HevoClient(
-            api_key=self._value("api_key"),
-            api_secret=self._value("api_secret"),
+            api_key=self.setting("api_key"),
+            api_secret=self.setting("api_secret"),
             base_url=self.account,
-            retry_limit=self.retry_limit if retry_limit is None else retry_limit,
-            retry_delay=self.retry_delay,
-            timeout=timeout,
-            retryable_status_codes=self.retryable_status_codes,
-            extra_headers=revealed_within(self.extra_headers, "extra_headers", self.account),
-            extra_kwargs=revealed_within(self.extra_kwargs, "extra_kwargs", self.account),
-            page_size=self.page_size,
+            retry_limit=self.setting("retry_limit") if retry_limit is None else retry_limit,
+            retry_delay=self.setting("retry_delay"),
+            timeout=timeout if longest_timeout is None else min(timeout, longest_timeout),
+            retryable_status_codes=self.setting("retryable_status_codes"),
+            extra_headers=self.setting("extra_headers"),
+            extra_kwargs=self.setting("extra_kwargs"),
+            page_size=self.setting("page_size"),
             budget=self.get_budget() if budget is None else budget,
         )
 
@@ -234,7 +129,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
     def get_budget(self) -> RequestBudget:
         """The request budget that all processes with these keys share."""
-        return self._shared_budget("", self.requests_per_minute)
+        return self._shared_budget("", self.setting("requests_per_minute"))
 
     def get_budget_share(self, purpose: str, share: float) -> RequestBudget:
         """A part of the user's budget that one purpose may spend, over all processes.
@@ -243,7 +138,7 @@ class HevoResource(dg.ConfigurableResource[Any]):
             purpose: Tells the part from others.
             share: How much of the budget, 0 to 1.
         """
-        limit = self.requests_per_minute
+        limit = self.setting("requests_per_minute")
         return self._shared_budget(f"\n{purpose}", max(int(limit * share), 2) if limit else 0)
 
     def _shared_budget(self, suffix: str, requests_per_minute: int) -> RequestBudget:
@@ -252,36 +147,25 @@ class HevoResource(dg.ConfigurableResource[Any]):
         with self._lock:
             if suffix not in self._budgets:
                 self._budgets[suffix] = open_budget(
-                    None if self.rate_limit_store is None else self._value("rate_limit_store"),
+                    self.setting("rate_limit_store"),
                     requests_per_minute=requests_per_minute,
-                    user_key=f"{self.account}\n{self._value('api_key')}{suffix}",
+                    user_key=f"{self.account}\n{self.setting('api_key')}{suffix}",
                 )
             return self._budgets[suffix]
 
-    def _value(self, name: str) -> str:
-        """A setting's value: from the environment, from where it was concealed, or as it is."""
-        value = getattr(self, name)
-        if isinstance(value, dg.EnvVar):
-            found = value.get_value()
-            if not found:
-                raise HevoConfigurationError(
-                    f"{name} is to come from the environment variable {value.env_var_name}, which "
-                    "is not set. Set it in the place where this code runs."
-                )
-            return found
-        return revealed(value, name, self.account) if name in _CONCEALED else value
-
     def job_settings(self, if_job_running: IfJobRunning = IfJobRunning.WAIT) -> JobSettings:
         """The bounds of a job's life, as set here."""
+        names = (
+            "poll_interval",
+            "poll_timeout",
+            "job_discovery_timeout",
+            "job_objects_timeout",
+            "deferred_timeout",
+            "cancel_on_termination",
+            "requests_per_minute",
+        )
         return JobSettings(
-            poll_interval=self.poll_interval,
-            poll_timeout=self.poll_timeout,
-            job_discovery_timeout=self.job_discovery_timeout,
-            job_objects_timeout=self.job_objects_timeout,
-            deferred_timeout=self.deferred_timeout,
-            cancel_on_termination=self.cancel_on_termination,
-            if_job_running=if_job_running,
-            requests_per_minute=self.requests_per_minute,
+            **{name: self.setting(name) for name in names}, if_job_running=if_job_running
         )
 
     def asset_facts(
@@ -293,12 +177,12 @@ class HevoResource(dg.ConfigurableResource[Any]):
             freshness_from_schedule: Whether a pipeline's schedule makes a freshness policy.
             include_source_lineage: Whether the tables in the source are assets upstream.
         """
-        template = None if self.ui_url_template is None else self._value("ui_url_template")
+        template = self.setting("ui_url_template")
         return AssetFacts(
             freshness_from_schedule=freshness_from_schedule,
             include_source_lineage=include_source_lineage,
             ui_url_template=template,
-            region="" if template is None or "{region}" not in template else self._value("region"),
+            region=self.setting("region") if "{region}" in (template or "") else "",
         )
 
     def materialize(
@@ -322,6 +206,51 @@ class HevoResource(dg.ConfigurableResource[Any]):
 
         yield from materialize(context, self, config or HevoSyncConfig())
 
+    @property
+    def loader(self) -> AccountLoader:
+        """Reads what the account holds, and keeps it for ``definitions_max_age``."""
+        with self._lock:
+            if self._loader is None:
+                self._loader = AccountLoader(self)
+            return self._loader
+
+    def sync_and_poll(
+        self, context: dg.AssetExecutionContext, config: HevoSyncConfig | None = None
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult]:
+        """`materialize`, by the name that users of ``dagster_fivetran`` know it by."""
+        return self.materialize(context, config)
+
+    def load_asset_specs(
+        self,
+        translator: DagsterHevoTranslator | None = None,
+        pipeline_selector_fn: PipelineSelector | None = None,
+        **arguments: Unpack[SpecArguments],
+    ) -> list[dg.AssetSpec]:
+        """`load_hevo_asset_specs` of this account.
+
+        Args:
+            translator: Makes the specs; default ``DagsterHevoTranslator``.
+            pipeline_selector_fn: Which pipelines to take; default all.
+            arguments: Options of the specs, by their names in `HevoDefinitionsOptions`.
+
+        Raises:
+            HevoConfigurationError: Two objects have one key, a translator dropped metadata, or the
+                account has no pipelines.
+            HevoError: Hevo could not be read.
+        """
+        options = HevoDefinitionsOptions(translator, pipeline_selector_fn)
+        options = options_of(options, arguments, SpecArguments, "load_asset_specs")
+        return specs_of_account(self, options)
+
+    def get_or_fetch_workspace_data(self) -> AccountSnapshot:
+        """All pipelines of the account with their objects; read once, then kept.
+
+        Raises:
+            HevoConfigurationError: The account has no pipelines.
+            HevoError: Hevo could not be read, and nothing was kept.
+        """
+        return self.load_workspace()
+
     def load_workspace(
         self,
         *,
@@ -329,90 +258,52 @@ class HevoResource(dg.ConfigurableResource[Any]):
         pipeline_id: int | None = None,
         strict: bool = False,
         include_columns: bool = False,
-    ) -> HevoWorkspaceData:
-        """The account's pipelines and objects, asked for once and kept for ``definitions_max_age``.
+    ) -> AccountSnapshot:
+        """The account's pipelines and objects, read once and kept for ``definitions_max_age``.
 
         Args:
             selector: Which pipelines to take; all where there is none.
             pipeline_id: Only this pipeline.
-            strict: Whether one pipeline that fails to load fails all; else it is left out.
-            include_columns: Whether to read the columns too, a request an object, as far as the
+            strict: Whether one pipeline that cannot be read fails all; else its objects stay as
+                they were read earlier, or it is left out, with a warning.
+            include_columns: Whether to read the columns too, a request per object, as far as the
                 budget has room; the rest is read at the next load.
 
         Returns:
-            The pipelines that were asked for, with their objects.
+            The wanted pipelines, with their objects.
 
         Raises:
             HevoConfigurationError: The account has no pipelines, or ``snapshot_path`` is no
                 snapshot.
-            HevoError: Hevo could not be asked, and nothing was kept.
+            HevoError: Hevo could not be read, and nothing was kept.
         """
         wanted = Wanted(selector, pipeline_id, strict, include_columns)
-        return self.read_account(wanted).select(wanted.chosen)
+        return self.loader.read(wanted).select(wanted.chosen)
 
-    def read_account(self, wanted: Wanted, *, anew: bool = False) -> HevoWorkspaceData:
-        """The same with all pipelines that are known, of which the others may have no objects.
+    def loading_settings(self) -> LoadingSettings:
+        """How the account's snapshot is kept."""
+        return LoadingSettings(
+            max_age=self.setting("definitions_max_age"),
+            snapshot_path=self.setting("snapshot_path"),
+            kept_in=self.setting("definitions_kept_in"),
+        )
 
-        Args:
-            wanted: What is wanted of the account.
-            anew: Whether to ask Hevo whatever is kept, and to fail if it cannot be asked.
-        """
-        with self._lock:
-            if self.snapshot_path is not None:
-                return read_snapshot(self._value("snapshot_path"))
-            path = kept_state_path(self.account_name)
-            kept = None if path is None else read_state(path)
-            known: HevoWorkspaceData | None = None if anew else self._workspace
-            if known is None and not anew and kept is not None and self.is_recent(kept):
-                known = kept
-            try:
-                found = read_wanted(
-                    self.get_client(),
-                    wanted,
-                    known=known,
-                    kept=kept,
-                    # A refresh that was asked for reads all columns, however long it waits.
-                    budget=self.get_budget() if self.requests_per_minute and not anew else None,
-                )
-            except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:
-                if anew or kept is None or path is None or not wanted.is_in(kept):
-                    raise
-                logging.getLogger("dagster_hevo").warning(
-                    f"Hevo could not be asked for its pipelines; going on with what was read "
-                    f"earlier and kept in {path}. {error}"
-                )
-                return kept
-            self._workspace = found
-            if path is not None and found != kept:
-                write_state(path, found)
-            return found
-
-    def is_recent(self, state: HevoWorkspaceData) -> bool:
-        """Whether a state may be used without asking Hevo again, by ``definitions_max_age``."""
-        age = time.time() - state.fetched_at
-        return 0 <= age < self.definitions_max_age
+    def loading_budget(self) -> RequestBudget | None:
+        """The request budget that bounds how many columns one load reads; None for no bound."""
+        return self.get_budget() if self.setting("requests_per_minute") else None
 
     @property
     def state_key(self) -> str:
         """What names the account's state in a code location; its keys need not be at hand."""
-        user = hashlib.sha256(self.api_key.encode()).hexdigest()[:8]
-        return f"dagster-hevo/{self.account}/{user}"
+        return f"dagster-hevo/{self.account}/{digest_of(self.api_key)}"
 
     @property
     def account_name(self) -> str:
         """What names the account and its user in file names; no secret can be read of it."""
-        user = hashlib.sha256(self._value("api_key").encode()).hexdigest()[:8]
         host = "".join(c if c.isalnum() else "-" for c in self.account.split("://", 1)[1])
-        return f"{host}-{user}"
+        return f"{host}-{digest_of(self.setting('api_key'))}"
 
 
-_CONCEALED = frozenset(
-    {"api_key", "api_secret", "rate_limit_store", "extra_headers", "extra_kwargs"}
-)
-_LEAST = {
-    **dict.fromkeys(
-        ("retry_delay", "requests_per_minute", "poll_timeout", "job_discovery_timeout"), 0
-    ),
-    **dict.fromkeys(("job_objects_timeout", "deferred_timeout", "definitions_max_age"), 0),
-    **{"retry_limit": 1, "page_size": 1, "timeout": LEAST_TIMEOUT, "poll_interval": 0.001},
-}
+def digest_of(key: str) -> str:
+    """What tells an API key from others, and nothing else of it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]

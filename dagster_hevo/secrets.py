@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-import dagster as dg
-
 from dagster_hevo.api.confidential import Hidden
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
 from dagster_hevo.api.settings import resolve_base_url
+from dagster_hevo.variables import is_variable
 
 _GIVEN = "given-in-code-"
 _VARIABLE = "environment-variable-"
@@ -51,15 +50,14 @@ class GivenFor:
     def name(self) -> str:
         """The same in each process that loads the same code."""
         return "\n".join(
-            f"env:{each.env_var_name}" if isinstance(each, dg.EnvVar) else f"text:{each}"
+            f"env:{each.env_var_name}" if is_variable(each) else f"text:{each}"
             for each in (self.base_url, self.region)
         )
 
     def address(self) -> str | None:
         """The address itself; None while it cannot be told."""
         base_url, region = (
-            each.get_value() if isinstance(each, dg.EnvVar) else each
-            for each in (self.base_url, self.region)
+            each.get_value() if is_variable(each) else each for each in (self.base_url, self.region)
         )
         try:
             return resolve_base_url(
@@ -90,7 +88,7 @@ def concealed(value: object, field: str, given_for: GivenFor) -> object:
         field: The setting that it was given for.
         given_for: The address that it was given for.
     """
-    if not isinstance(value, str) or isinstance(value, dg.EnvVar) or not value:
+    if not isinstance(value, str) or is_variable(value) or not value:
         return value
     if value in _KEPT or value.startswith((_GIVEN, _VARIABLE)):
         return value
@@ -108,7 +106,7 @@ def concealed_within(value: object, field: str, given_for: GivenFor) -> object:
     if isinstance(value, list | tuple):
         listed = enumerate(cast("list[object]", value))
         return [concealed_within(each, f"{field}.{place}", given_for) for place, each in listed]
-    if isinstance(value, dg.EnvVar):
+    if is_variable(value):
         name = value.env_var_name
         handle = f"{_VARIABLE}{name}-{_hash(name, field, given_for.name)}"
         return _keep(value, handle, field, given_for)
@@ -177,7 +175,7 @@ def revealed(value: str, field: str, address: str) -> str:
             "environment variables."
         )
     found = kept.value.value
-    if isinstance(found, dg.EnvVar):
+    if is_variable(found):
         told = found.get_value()
         if not told:
             raise HevoConfigurationError(

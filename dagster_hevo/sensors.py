@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_hevo.account_reading import Wanted
-from dagster_hevo.api.enums import PipelineStatus
 from dagster_hevo.api.models import Job, Pipeline
-from dagster_hevo.assets import load_state
 from dagster_hevo.dagster_private import with_job_names
+from dagster_hevo.definitions.names import DEFAULT_RESOURCE_KEY, check_resource_key, sensor_name
+from dagster_hevo.definitions.reading import Wanted
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineSelector
+from dagster_hevo.definitions.specs import AccountSpecs
 from dagster_hevo.execution.events import ObjectAsset
 from dagster_hevo.resources import HevoResource
-from dagster_hevo.specs import AccountSpecs
 from dagster_hevo.translator import DagsterHevoTranslator
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineSelector
 
 if TYPE_CHECKING:
     from dagster_hevo.job_sensor.followed import FollowedPipeline
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 BUDGET_SHARE = 0.5
 # Dagster ticks a sensor at least so often; what is not due is not polled.
 LONGEST_INTERVAL = 60
-NOT_FOLLOWED = frozenset({PipelineStatus.DELETED, PipelineStatus.DELETING})
 
 PipelineKey = int | str | Callable[[Pipeline], bool]
 RequestedJob = Any
@@ -63,11 +61,13 @@ def build_hevo_job_sensor(
     name: str | None = None,
     minimum_interval_seconds: int = 60,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
+    default_sensor_status: dg.DefaultSensorStatus | None = None,
+    resource_key: str = DEFAULT_RESOURCE_KEY,
     include_checks: bool = True,
     include_latency_check: bool = False,
     request_jobs_on_completion: Mapping[PipelineKey, RequestedJob] | None = None,
     request_jobs_on_failure: Mapping[PipelineKey, RequestedJob] | None = None,
-    account: HevoWorkspaceData | None = None,
+    account: AccountSnapshot | None = None,
     environment: TickEnvironment | None = None,
 ) -> dg.SensorDefinition:
     """Make a sensor that records the jobs which Hevo ran without this Dagster.
@@ -81,11 +81,14 @@ def build_hevo_job_sensor(
         workspace: The account.
         translator: The translator that made the assets.
         pipeline_selector_fn: Which pipelines to follow; default all.
-        name: The sensor's name; default ``hevo_job_sensor``.
+        name: The sensor's name; default ``hevo_job_sensor``, or begun with the ``resource_key``.
         minimum_interval_seconds: Seconds between two polls of one pipeline, at least. Dagster ticks
             the sensor at least once a minute; it spends at most half of the request budget, and
             45 seconds per tick.
         default_status: Whether it runs without being switched on.
+        default_sensor_status: The same, by the name that other integrations give it; it wins.
+        resource_key: The key of the account among the resources, which the default name begins
+            with.
         include_checks: Whether to answer the check ``hevo_job`` of assets that have it.
         include_latency_check: Whether the assets have the check ``hevo_latency``, and it is
             answered too.
@@ -101,28 +104,28 @@ def build_hevo_job_sensor(
         The sensor.
 
     Raises:
+        HevoConfigurationError: ``resource_key`` is no name.
         HevoError: Hevo could not be read when the code location was first loaded.
     """
     if account is None:
-        account = load_state(workspace, Wanted(pipeline_selector_fn))
+        account = workspace.loader.load(Wanted(pipeline_selector_fn))
     specs_by_pipeline = [
         (props.pipeline, specs)
         for props, specs in AccountSpecs(translator).by_pipeline(
             account.select(pipeline_selector_fn)
         )
-        if props.pipeline.status not in NOT_FOLLOWED
     ]
     on_completion = dict(request_jobs_on_completion or {})
     on_failure = dict(request_jobs_on_failure or {})
     requested = [*on_completion.values(), *on_failure.values()]
     place = environment or TickEnvironment()
-    sensor_name = name or "hevo_job_sensor"
+    own_name = name or sensor_name(check_resource_key(resource_key))
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
-        name=sensor_name,
+        name=own_name,
         description="Records the jobs that Hevo ran without this Dagster.",
         minimum_interval_seconds=min(minimum_interval_seconds, LONGEST_INTERVAL),
-        default_status=default_status,
+        default_status=default_sensor_status or default_status,
         jobs=_jobs_once(requested) or None,
     )
     def hevo_job_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -136,7 +139,7 @@ def build_hevo_job_sensor(
             )
         }
         result = evaluate_tick(
-            context, workspace, followed, float(minimum_interval_seconds), place, sensor_name
+            context, workspace, followed, float(minimum_interval_seconds), place, own_name
         )
         requests = [
             request
@@ -190,13 +193,13 @@ def evaluate_tick(
     instance, log = context.instance, context.log
     origin = context.code_location_origin
     location = "" if origin is None else f"@{origin.location_name}"
-    per_minute = workspace.requests_per_minute
+    per_minute = workspace.setting("requests_per_minute")
     share = max(int(per_minute * BUDGET_SHARE), 2) if per_minute else 0
     settings = SensorSettings(
         interval,
         workspace.account,
         f"{sensor_name}{location}",
-        workspace.job_discovery_timeout,
+        workspace.setting("job_discovery_timeout"),
         share,
     )
     now = environment.now
@@ -248,8 +251,7 @@ def _followed(
     Where the location is not known, the settings say which checks there are.
     """
     from dagster_hevo.dagster_private import known_to_location
-    from dagster_hevo.execution.events import CHECK_NAME
-    from dagster_hevo.execution.latency import LATENCY_CHECK_NAME
+    from dagster_hevo.definitions.checks import CHECK_NAME, LATENCY_CHECK_NAME
     from dagster_hevo.job_sensor.followed import FollowedPipeline
 
     checks: frozenset[dg.AssetCheckKey] | None = None

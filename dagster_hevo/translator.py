@@ -5,7 +5,6 @@ Override `DagsterHevoTranslator.get_asset_spec` to name, group or tag assets oth
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,12 +13,20 @@ from typing import Any
 import dagster as dg
 
 from dagster_hevo.api.models import ObjectField, Pipeline, PipelineObject
+from dagster_hevo.catalog.known_objects import KnownObjectFacts
 from dagster_hevo.jobs.objects import path_text
-from dagster_hevo.known_objects import KnownObjectFacts
 from dagster_hevo.markdown import as_markdown
 
 KIND = "hevo"
-_FITS_A_KEY = re.compile(r"[A-Za-z0-9_.-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_. $-]+")
+# The slash, controls and other characters without a shape, halves of characters, and whatever
+# would be taken for an encoded one.
+_ENCODED_IN_KEYS = re.compile(
+    "[/\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "|%(?=[0-9A-Fa-f]{2})"
+)
+_PERCENT = re.compile("(?:%[0-9A-F]{2})+")
+LONGEST_KIND = 50
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class HevoObjectProps:
         shares_name: Whether another object of the pipeline, an inactive one included, has the same
             bare name, so that a job that lists only names does not say which one it means.
         loaded_objects: How many objects of the pipeline Hevo loads; None where that is not known.
+        account_id: What tells the account from others: Hevo's base URL and, where the API key is
+            at hand, a digest of it; None where neither is known.
     """
 
     pipeline: Pipeline
@@ -42,6 +51,7 @@ class HevoObjectProps:
     parent_key: dg.AssetKey | None = None
     shares_name: bool = False
     loaded_objects: int | None = None
+    account_id: str | None = None
 
     @property
     def table(self) -> str:
@@ -99,6 +109,11 @@ class DagsterHevoTranslator:
         source_path = path_text(item.source_namespace)
         if source_path is not None:
             metadata["dagster-hevo/source_path"] = source_path
+        destination_path = path_text(item.destination_namespace)
+        if destination_path is not None:
+            metadata["dagster-hevo/destination_path"] = destination_path
+        if props.account_id is not None:
+            metadata["dagster-hevo/account"] = props.account_id
         if props.shares_name:
             metadata["dagster-hevo/shares_name"] = True
         if props.loaded_objects is not None:
@@ -130,8 +145,7 @@ class DagsterHevoTranslator:
 
         Returns:
             A spec with the key ["source", source's name, database, schema, table] as far as there
-            are, in letters, digits and underscores, and the source's type as kind; None where
-            the object has no name in the source.
+            are, and the source's type as kind; None where the object has no name in the source.
         """
         pipeline, item = props.pipeline, props.pipeline_object
         path = item.source_namespace.path
@@ -144,8 +158,7 @@ class DagsterHevoTranslator:
         if item.fields:
             metadata["dagster/column_schema"] = source_table_schema(item.fields)
         return dg.AssetSpec(
-            # A key upstream of a step is also the name of an input: no spaces, no punctuation.
-            key=["source", group_name_of(name), *(_cleaned(part) or "_" for part in path)],
+            key=["source", group_name_of(name), *map(key_part, path)],
             group_name=f"{group_name_of(name)}_source",
             kinds=set(source_kinds_of(pipeline.source.source_type)),
             description=(
@@ -204,16 +217,28 @@ def _dependency_on(parent_key: dg.AssetKey) -> dg.AssetDep:
 
 
 def key_part(name: str) -> str:
-    """A schema's or a table's name as part of an asset key.
+    """A schema's or a table's name as part of an asset key: the name as it is, as far as possible.
 
-    Dagster names a step's outputs after the keys, and takes letters, digits, dashes, dots and
-    underscores only: one other name would keep the whole code location from loading. Whatever else
-    a name has gives way to a hash of it, so that tables that differ in that alone stay apart.
+    A slash, which separates the parts of a key in Dagster's texts, and characters that cannot be
+    shown become ``%`` and two hexadecimal digits per byte, as in URLs. ``name_in_key`` reverses it.
     """
-    if _FITS_A_KEY.fullmatch(name):
+    if name.isascii() and _PLAIN.fullmatch(name):
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
-    return f"{_cleaned(name)}_{digest}".lstrip("_")
+    return _ENCODED_IN_KEYS.sub(_percent, name)
+
+
+def name_in_key(part: str) -> str:
+    """The schema's or table's name that `key_part` made a part of an asset key of."""
+    return _PERCENT.sub(
+        lambda found: bytes.fromhex(found.group().replace("%", "")).decode(
+            "utf-8", "surrogatepass"
+        ),
+        part,
+    )
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found.group().encode("utf-8", "surrogatepass"))
 
 
 @lru_cache(maxsize=4096)
@@ -225,14 +250,14 @@ def group_name_of(pipeline_name: str) -> str:
 @lru_cache(maxsize=256)
 def kinds_of(destination_type: str | None) -> frozenset[str]:
     """The kinds shown on an asset: Hevo and where it loads to."""
-    destination = _cleaned(destination_type or "").lower()
+    destination = _cleaned(destination_type or "").lower()[:LONGEST_KIND]
     return frozenset({KIND, destination} - {""})
 
 
 @lru_cache(maxsize=256)
 def source_kinds_of(source_type: str | None) -> frozenset[str]:
     """The kind shown on a source's table: what the source is."""
-    return frozenset({_cleaned(source_type or "").lower()} - {""})
+    return frozenset({_cleaned(source_type or "").lower()[:LONGEST_KIND]} - {""})
 
 
 def _cleaned(name: str) -> str:

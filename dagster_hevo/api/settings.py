@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,6 +67,31 @@ def check_keys(keys: Hidden[dict[str, Any]]) -> None:
             )
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question for somebody who mistyped a name; empty where no known name is near."""
+    close = get_close_matches(name.lower(), list(known), n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def check_names(given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse settings that there are not: a mistyped one would silently have its default.
+
+    Args:
+        given: The names of the settings.
+        known: The names that there are.
+
+    Raises:
+        HevoConfigurationError: One is unknown; the message has the nearest known name.
+    """
+    names = set(known)
+    for name in given:
+        if name not in names:
+            raise HevoConfigurationError(
+                f"There is no setting {name!r}.{nearest(name, names)} Settings are "
+                f"{', '.join(sorted(names))}."
+            )
+
+
 def retryable_codes(given: Iterable[int] | None) -> frozenset[int]:
     """The status codes worth another attempt: those given, else the default.
 
@@ -102,8 +128,8 @@ def resolve_base_url(region: str, base_url: str | None) -> str:
             raise HevoConfigurationError("region is an address: set base_url to it instead.")
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", region):
             raise HevoConfigurationError(
-                f"region is {region!r}: it must be a short name such as {', '.join(REGIONS)}; "
-                "for any other address set base_url."
+                f"region is {region!r}: it must be a short name such as {', '.join(REGIONS)}."
+                f"{nearest(region, REGIONS)} For any other address set base_url."
             )
         return f"https://{region}.hevodata.com"
     base_url = base_url.strip()  # settings from files and environments often end in a line break

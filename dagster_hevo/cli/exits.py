@@ -57,6 +57,9 @@ class HevoCommand(click.Command):
                 return super().invoke(ctx)
             except HevoError as error:
                 raise CommandError(str(error), exit_code_of(error)) from error
+            except KeyboardInterrupt:
+                # Click would end with code 1, as if something were wrong.
+                raise CommandError("interrupted.", ExitCode.INTERRUPTED) from None
 
 
 def exit_code_of(error: HevoError) -> ExitCode:

@@ -104,8 +104,8 @@ def pipelines(account: HevoResource, *, quick: bool, as_json: bool) -> None:
 
 def _with_details(client: HevoClient, listed: list[Pipeline]) -> list[PipelineRow]:
     from dagster_hevo.api.errors import HevoApiError, HevoAuthenticationError, HevoResponseError
+    from dagster_hevo.definitions.reading import CONNECTIONS
     from dagster_hevo.jobs.job_list import read_jobs
-    from dagster_hevo.workspace import CONNECTIONS
 
     def look(pipeline: Pipeline) -> PipelineRow:
         objects: tuple[PipelineObject, ...] | None = None
@@ -119,12 +119,32 @@ def _with_details(client: HevoClient, listed: list[Pipeline]) -> list[PipelineRo
         return PipelineRow(pipeline, objects, jobs[0] if jobs else None)
 
     with ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="hevo-list") as pool:
-        return list(pool.map(look, listed))
+        try:
+            return list(pool.map(look, listed))
+        except KeyboardInterrupt:
+            # What is under way ends within its timeout; the rest is not begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def newest_first(jobs: tuple[Job, ...]) -> list[Job]:
     """Jobs by the time they were made: Hevo promises no order."""
     return sorted(jobs, key=lambda job: job.created_ts or 0, reverse=True)
+
+
+def _jobs_read(client: HevoClient, pipeline_id: int, limit: int) -> tuple[tuple[Job, ...], bool]:
+    """At least so many of a pipeline's newest jobs, and whether these are all of them.
+
+    Hevo promises no order: where its list shows none, every page is read.
+    """
+    from dagster_hevo.jobs.job_list import shows_newest_first
+
+    found: dict[str, Job] = {}
+    for page in client.job_pages(pipeline_id):
+        found.update((job.job_id, job) for job in page.entries)
+        if page.has_more and len(found) >= limit and shows_newest_first(found.values()):
+            return tuple(found.values()), False
+    return tuple(found.values()), True
 
 
 @click.command(cls=HevoCommand)
@@ -133,11 +153,12 @@ def newest_first(jobs: tuple[Job, ...]) -> list[Job]:
 @with_account
 def jobs(account: HevoResource, *, pipeline_id: int, limit: int, as_json: bool) -> None:
     """List a pipeline's newest jobs."""
-    from dagster_hevo.jobs.job_list import read_jobs
     from dagster_hevo.jobs.settings import as_text
 
-    seen = read_jobs(account.get_client(), pipeline_id).jobs
+    seen, are_all = _jobs_read(account.get_client(), pipeline_id, limit)
     newest = list(islice(newest_first(seen), limit))
+    if not are_all or len(newest) < len(seen):
+        click.echo(f"The newest {len(newest)} jobs; there are more: see --limit.", err=True)
     if as_json:
         write_json([job_json(pipeline_id, job) for job in newest])
         return

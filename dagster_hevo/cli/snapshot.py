@@ -36,15 +36,17 @@ def snapshot(account: HevoResource, *, output: Path, include_columns: bool, as_j
     HevoResource(snapshot_path="FILE") loads definitions from it without asking Hevo, for tests, CI
     and images that are built without keys.
     """
-    from dagster_hevo.columns import with_columns
-    from dagster_hevo.state_file import write_snapshot
-    from dagster_hevo.workspace import fetch_workspace
+    from dagster_hevo.definitions.columns import with_columns
+    from dagster_hevo.definitions.kept_state import write_snapshot
+    from dagster_hevo.definitions.reading import Wanted, read_account
 
     client = account.get_client()
     # All of it and asked for now: what was kept from an earlier load is no snapshot of today.
-    state = fetch_workspace(client, strict=True)
+    state = read_account(client, Wanted(strict=True))
     if include_columns:
-        state = with_columns(client, state, selector=None, kept=None, most_requests=None)
+        state = with_columns(
+            client, state, selector=None, kept=None, most_requests=None, strict=True
+        )
     try:
         write_snapshot(output, state)
     except OSError as error:

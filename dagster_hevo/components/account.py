@@ -7,10 +7,7 @@ ever after. What happens in a run is the resource's `materialize`, as for assets
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,10 +18,8 @@ from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDef
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 from pydantic import Field, InstanceOf
 
-from dagster_hevo.account_reading import Wanted
-from dagster_hevo.api.errors import HevoConnectionError, HevoRateLimitError, HevoServerError
+from dagster_hevo.api.errors import HevoError
 from dagster_hevo.api.models import Pipeline
-from dagster_hevo.assets import definitions_of, tell_findings
 from dagster_hevo.components.forms import (
     LATE_SETTINGS,
     AccountForm,
@@ -37,15 +32,21 @@ from dagster_hevo.components.forms import (
     reading,
     retry_policy_of,
 )
+from dagster_hevo.components.names import digest, sensor_name_of, written
 from dagster_hevo.components.scaffolder import HevoAccountScaffolder
-from dagster_hevo.components.selector import PipelineSelection, nothing_selected
+from dagster_hevo.components.selector import PipelineSelection, nothing_selected, words_of
+from dagster_hevo.definitions.build import definitions_of
+from dagster_hevo.definitions.kept_state import StateFile, write_snapshot
+from dagster_hevo.definitions.loader import tell_findings
+from dagster_hevo.definitions.names import DEFAULT_RESOURCE_KEY, sensor_name
+from dagster_hevo.definitions.options import HevoDefinitionsOptions
+from dagster_hevo.definitions.reading import may_pass
+from dagster_hevo.definitions.snapshot import AccountSnapshot
+from dagster_hevo.definitions.specs import AccountSpecs
 from dagster_hevo.resources import HevoResource
 from dagster_hevo.sensors import build_hevo_job_sensor
-from dagster_hevo.specs import AccountSpecs
-from dagster_hevo.state_file import read_state, write_snapshot
 from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
-from dagster_hevo.workspace import HevoWorkspaceData
 
 # Whether a refresh comes of loading the definitions (`dagster dev` and `dg` refresh each time they
 # load) and not of somebody asking for one: the first may do with what was read a while ago.
@@ -149,6 +150,17 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     include_source_lineage: bool = Field(
         default=False, description="Whether the tables in the source are assets upstream."
     )
+    strict: bool = Field(
+        default=False,
+        description="Whether one pipeline that cannot be read fails the loading; else its objects "
+        "stay as they were. A refresh that is requested is always strict.",
+    )
+    resource_key: str = Field(
+        default=DEFAULT_RESOURCE_KEY,
+        description="What the steps and the sensor are named after where it is not `hevo`: give "
+        "each component its own where a project has several accounts.",
+    )
+    op_tags: dict[str, str] | None = Field(default=None, description="Tags of the steps.")
     pool: str | None = Field(
         default=None, description="The concurrency pool that each step takes a slot of."
     )
@@ -202,6 +214,25 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         yield from hevo.materialize(context, config)
 
     @property
+    def options(self) -> HevoDefinitionsOptions:
+        """The component's attributes as the options that the factories take."""
+        return HevoDefinitionsOptions(
+            translator=self.translator,
+            pipeline_selector_fn=self.pipeline_selector,
+            resource_key=self.resource_key,
+            config=self.sync,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
+            op_tags=self.op_tags,
+            pool=self.pool,
+            retry_policy=self.retry_policy,
+            include_checks=self.checks,
+            include_latency_check=self.latency_checks,
+            include_column_metadata="columns" in self.include_metadata,
+            freshness_from_schedule=self.freshness_from_schedule,
+            include_source_lineage=self.include_source_lineage,
+            strict=self.strict,
+        )
+
+    @property
     def translator(self) -> DagsterHevoTranslator:
         """The translator that ``get_asset_spec`` and ``translation`` make."""
         return ComponentTranslator(self)
@@ -215,10 +246,10 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     def _default_state_key(self) -> str:
         workspace = self.workspace
         place = workspace.region if workspace.base_url is None else workspace.base_url
-        parts = [_name_of(place), _name_of(workspace.api_key)]
+        parts = [written(place), written(workspace.api_key)]
         # Components that read different parts of one account must not share a state.
         if self.pipeline_selector is not None or self.include_metadata:
-            parts.append(_digest([_words_of(self.pipeline_selector), *self.include_metadata]))
+            parts.append(digest([words_of(self.pipeline_selector), *self.include_metadata]))
         return f"{type(self).__name__}[{'/'.join(parts)}]"
 
     async def write_state_to_path(self, state_path: Path) -> None:
@@ -227,30 +258,30 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         Raises:
             HevoError: Hevo could not be asked. The state that was there stays.
         """
-        anew = not IS_LOADING.get()
-        await asyncio.to_thread(self._refresh, state_path, anew=anew)
+        await asyncio.to_thread(self._refresh, state_path, force_refresh=not IS_LOADING.get())
 
-    def _refresh(self, path: Path, *, anew: bool) -> None:
-        before = None if anew else read_state(path)
-        if before is not None and self.workspace.is_recent(before) and self._is_covered(before):
+    def _refresh(self, path: Path, *, force_refresh: bool) -> None:
+        before = None if force_refresh else StateFile(path).read()
+        loader = self.workspace.loader
+        if before is not None and loader.is_recent(before) and self._is_covered(before):
             return
         try:
-            account = self.workspace.read_account(
-                Wanted(self.pipeline_selector, include_columns="columns" in self.include_metadata),
-                anew=anew,
-            )
-        except (HevoConnectionError, HevoServerError, HevoRateLimitError) as error:
-            if before is None:
+            account = loader.read(self.options.wanted(), force_refresh=force_refresh)
+        except HevoError as error:
+            if before is None or not may_pass(error):
                 raise
-            _log().warning(f"Hevo could not be asked; going on with the state of before. {error}")
+            _log().warning(f"Hevo could not be read; going on with the state of before. {error}")
             return
+        if before is not None:
+            # What could not be read just now is in the state of before, perhaps.
+            account = account.filled_from(before)
         tell_findings(account.select(self.pipeline_selector))
         write_snapshot(path, account)
 
-    def _is_covered(self, state: HevoWorkspaceData) -> bool:
+    def _is_covered(self, state: AccountSnapshot) -> bool:
         """Whether a state has the objects of all pipelines that are selected."""
         chosen = state.select(self.pipeline_selector).pipelines
-        return state.is_listed and all(item.objects is not None for item in chosen)
+        return state.is_listed and all(item.is_read for item in chosen)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of the state; where Dagster refreshes it first, a recent one will do."""
@@ -276,32 +307,34 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
                 "`dg utils refresh-defs-state`."
             )
             return dg.Definitions()
-        account = HevoWorkspaceData.from_json(
+        account = AccountSnapshot.from_json(
             state_path.read_text(encoding="utf-8"),
             origin=f"The state of {key} (written by `dg utils refresh-defs-state`)",
         )
         selected = account.select(self.pipeline_selector)
         if not selected.pipelines:
             _log().warning(nothing_selected(item.pipeline for item in account.pipelines))
-        assets = definitions_of(
-            selected,
-            AccountSpecs(
-                self.translator,
-                self.workspace.asset_facts(
-                    freshness_from_schedule=self.freshness_from_schedule,
-                    include_source_lineage=self.include_source_lineage,
-                ),
+        unread = [item.pipeline.id for item in selected.pipelines if not item.is_known]
+        if unread:
+            _log().warning(
+                f"The state of {key} has no objects of pipelines {', '.join(map(str, unread))}, so "
+                "they have no assets. Refresh it with `dg utils refresh-defs-state`."
+            )
+        options = self.options
+        account_specs = AccountSpecs(
+            options.translator,
+            self.workspace.asset_facts(
+                freshness_from_schedule=options.freshness_from_schedule,
+                include_source_lineage=options.include_source_lineage,
             ),
-            self._make_step,
-            config=self.sync,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (dg.Config is partly untyped)
-            pool=self.pool,
-            retry_policy=self.retry_policy,
-            include_checks=self.checks,
-            include_latency_check=self.latency_checks,
+            account_id=self.workspace.account_id,
+            made_by=type(self).__qualname__,
         )
+        assets = definitions_of(selected, account_specs, self._step, options)
         return dg.Definitions(assets=assets, sensors=self._sensors(context, selected))
 
-    def _make_step(self) -> Callable[..., Iterator[StepEvent]]:
+    @property
+    def _step(self) -> Callable[..., Iterator[StepEvent]]:
         """What a step does; it holds the account, so the location needs no resource for it."""
 
         def materialize(context: dg.AssetExecutionContext, config: Any) -> Iterator[StepEvent]:
@@ -310,20 +343,24 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         return materialize
 
     def _sensors(
-        self, context: dg.ComponentLoadContext, account: HevoWorkspaceData
+        self, context: dg.ComponentLoadContext, account: AccountSnapshot
     ) -> list[dg.SensorDefinition]:
         if self.job_sensor is False:
             return []
         settings = JobSensorSettings() if self.job_sensor is True else self.job_sensor
+        is_named = self.resource_key != DEFAULT_RESOURCE_KEY
+        name = sensor_name(self.resource_key) if is_named else sensor_name_of(context)
         return [
             build_hevo_job_sensor(
                 workspace=self.workspace,
                 translator=self.translator,
-                name=settings.name or f"{_component_name(context.path)}_job_sensor",
+                name=settings.name or name,
                 minimum_interval_seconds=settings.minimum_interval_seconds,
                 default_status=settings.default_status,
                 include_checks=self.checks,
                 include_latency_check=self.latency_checks,
+                request_jobs_on_completion=settings.requests_on_completion,
+                request_jobs_on_failure=settings.requests_on_failure,
                 account=account,
             )
         ]
@@ -339,29 +376,6 @@ class ComponentTranslator(DagsterHevoTranslator):
         spec = self._component.get_asset_spec(props)
         translation = self._component.translation
         return spec if translation is None else translation(spec, props)
-
-
-def _component_name(path: Path) -> str:
-    """What a component is called: its folder, or its file where it has none of its own."""
-    name = path.parent.name if path.stem in {"component", "defs"} else path.stem
-    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "hevo"
-
-
-def _name_of(setting: str) -> str:
-    """A setting in a state's key: the variable that holds it, else a text no secret is read of."""
-    if isinstance(setting, dg.EnvVar):
-        return setting.env_var_name
-    return re.sub(r"^https?://|/+$", "", setting)
-
-
-def _words_of(selector: Callable[[Pipeline], bool] | None) -> object:
-    if isinstance(selector, PipelineSelection):
-        return selector.model_dump(mode="json", exclude_none=True)
-    return getattr(selector, "__qualname__", None)
-
-
-def _digest(words: object) -> str:
-    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _log() -> logging.Logger:

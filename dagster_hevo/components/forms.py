@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 import dagster as dg
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
+from dagster_hevo.account_settings import TEXTS
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.resources import HevoResource
+from dagster_hevo.sensors import PipelineKey
 from dagster_hevo.sync_config import HevoSyncConfig
 
 Template = Annotated[str, StringConstraints(pattern=r"\{\{.*\}\}")]
@@ -24,9 +26,7 @@ Template = Annotated[str, StringConstraints(pattern=r"\{\{.*\}\}")]
 _ENV = re.compile(r"\{\{\s*env(?:\.(\w+)|\(\s*['\"](\w+)['\"]\s*\))\s*\}\}")
 
 # Settings that may come from the environment as late as they are used.
-LATE_SETTINGS = frozenset(
-    {"api_key", "api_secret", "base_url", "region", "rate_limit_store", "snapshot_path"}
-)
+LATE_SETTINGS = frozenset(HevoResource.model_fields)
 
 
 class JobSensorSettings(dg.Model):
@@ -36,6 +36,8 @@ class JobSensorSettings(dg.Model):
         name: The sensor's name; default ``hevo_job_sensor`` for a component in a folder ``hevo``.
         minimum_interval_seconds: Seconds between two ticks, at least.
         default_status: Whether it runs without being switched on.
+        request_jobs_on_completion: The jobs to run when a pipeline's job has loaded.
+        request_jobs_on_failure: The same for jobs that failed, were cancelled or skipped.
     """
 
     name: str | None = Field(
@@ -48,6 +50,25 @@ class JobSensorSettings(dg.Model):
         default=dg.DefaultSensorStatus.RUNNING,
         description="Whether the sensor runs without being switched on: RUNNING or STOPPED.",
     )
+    request_jobs_on_completion: dict[int | str, str] | None = Field(
+        default=None,
+        description="Names of Dagster jobs to run when a pipeline's job has loaded, by the "
+        "pipeline's id or name.",
+    )
+    request_jobs_on_failure: dict[int | str, str] | None = Field(
+        default=None,
+        description="The same for pipelines' jobs that failed, were cancelled or skipped.",
+    )
+
+    @property
+    def requests_on_completion(self) -> dict[PipelineKey, str]:
+        """``request_jobs_on_completion`` as the sensor takes it."""
+        return dict((self.request_jobs_on_completion or {}).items())
+
+    @property
+    def requests_on_failure(self) -> dict[PipelineKey, str]:
+        """``request_jobs_on_failure`` as the sensor takes it."""
+        return dict((self.request_jobs_on_failure or {}).items())
 
 
 class RetrySettings(dg.Model):
@@ -146,7 +167,9 @@ def _filled_in(
             continue
         value = _without_templates(context.at_path(name), written)
         # A template gives a number where the text looks like one, as a key may.
-        values[name] = str(value) if name in late and isinstance(value, int | float) else value
+        values[name] = (
+            str(value) if name in late & TEXTS and isinstance(value, int | float) else value
+        )
     return values
 
 

@@ -5,11 +5,15 @@ A selection is a function of a pipeline, so it goes wherever a `pipeline_selecto
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Set
 from fnmatch import fnmatchcase
+from functools import partial
+from types import CodeType, FunctionType, MethodType
+from typing import cast
 
 import dagster as dg
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dagster_hevo.api.models import Pipeline
 
@@ -99,6 +103,39 @@ def nothing_selected(pipelines: Iterable[Pipeline]) -> str:
     )
     more = f" and {len(there) - PIPELINES_NAMED} more" if len(there) > PIPELINES_NAMED else ""
     return f"pipeline_selector takes none of the {len(there)} pipelines: {named}{more}."
+
+
+def words_of(selector: object) -> object:
+    """What tells a selector from others, the same in every process: for the key of a state.
+
+    Of a selection, what was written; of a function, where it is, what it does and what it refers
+    to, so that two functions of one name, as lambdas are, stay apart.
+    """
+    if isinstance(selector, BaseModel):
+        return [type(selector).__qualname__, selector.model_dump(mode="json", exclude_none=True)]
+    if isinstance(selector, partial):
+        given = cast("partial[object]", selector)
+        return [words_of(given.func), words_of(given.args), words_of(given.keywords)]
+    if isinstance(selector, MethodType):
+        return [words_of(selector.__func__), words_of(selector.__self__)]
+    if isinstance(selector, FunctionType):
+        cells = [cell.cell_contents for cell in selector.__closure__ or ()]
+        parts = [selector.__code__, selector.__defaults__, selector.__kwdefaults__, cells]
+        return [selector.__module__, selector.__qualname__, *map(words_of, parts)]
+    if isinstance(selector, CodeType):
+        return [selector.co_code.hex(), list(selector.co_names), words_of(selector.co_consts)]
+    if isinstance(selector, Mapping):
+        entries = cast("Mapping[object, object]", selector)
+        return [[words_of(key), words_of(value)] for key, value in entries.items()]
+    if isinstance(selector, Set):
+        return sorted(json.dumps(words_of(each)) for each in cast("Set[object]", selector))
+    if isinstance(selector, list | tuple):
+        return [words_of(each) for each in cast("list[object]", selector)]
+    if selector is None or isinstance(selector, str | int | float):
+        return selector
+    # An object of a class of the user's: its class and what it was made of.
+    state = getattr(selector, "__dict__", None)
+    return [type(selector).__qualname__, words_of(state) if state else None]
 
 
 def _is_one_of(name: str | None, patterns: Iterable[str | int]) -> bool:

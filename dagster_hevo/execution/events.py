@@ -16,13 +16,13 @@ import dagster as dg
 from dagster_hevo.api.enums import JobCompletionStatus
 from dagster_hevo.api.errors import HevoApiError, HevoError, HevoJobError, HevoPipelineStateError
 from dagster_hevo.api.models import Job
+from dagster_hevo.catalog.known_objects import LOAD_MODE_TAG
+from dagster_hevo.definitions.checks import CHECK_NAME
 from dagster_hevo.jobs.objects import KnownObject
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome
 from dagster_hevo.jobs.settings import as_text
-from dagster_hevo.known_objects import LOAD_MODE_TAG
 from dagster_hevo.markdown import as_markdown
 
-CHECK_NAME = "hevo_job"
 OBJECTS_NAMED = 10
 
 
@@ -39,6 +39,7 @@ class ObjectAsset:
         restarted_with: The id of the object that it is only restarted together with.
         upstream: The assets that it depends on.
         loaded_objects: How many objects of its pipeline Hevo loads, where that is known.
+        destination_path: The table that it is loaded into, in full, where that is known.
     """
 
     key: dg.AssetKey
@@ -49,6 +50,7 @@ class ObjectAsset:
     restarted_with: str | None = None
     upstream: frozenset[dg.AssetKey] = frozenset()
     loaded_objects: int | None = None
+    destination_path: str | None = None
 
     @property
     def object_id(self) -> str:
@@ -83,16 +85,8 @@ class ObjectAsset:
             restarted_with=metadata.get("dagster-hevo/restarted_with"),
             upstream=frozenset(dep.asset_key for dep in spec.deps),
             loaded_objects=metadata.get("dagster-hevo/loaded_objects"),
+            destination_path=metadata.get("dagster-hevo/destination_path"),
         )
-
-
-def check_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
-    """The check that tells how the last job fared with an asset's object."""
-    return dg.AssetCheckSpec(
-        name=CHECK_NAME,
-        asset=key,
-        description="Whether Hevo's last job loaded the object without failed events.",
-    )
 
 
 def run_events(

@@ -9,27 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import dagster as dg
 
-from dagster_hevo.api.models import Job, LatencyAlert
+from dagster_hevo.api.models import Job
+from dagster_hevo.definitions.checks import LATENCY_CHECK_NAME, THRESHOLD
 from dagster_hevo.jobs.outcome import JobOutcome
 
-LATENCY_CHECK_NAME = "hevo_latency"
-THRESHOLD = "dagster-hevo/latency_threshold_minutes"
 _MS_PER_MINUTE = 60_000
-
-
-def latency_check_spec(key: dg.AssetKey, minutes: int | None = None) -> dg.AssetCheckSpec:
-    """The check that tells whether an asset's data came later than its pipeline's alert allows.
-
-    Args:
-        key: The asset.
-        minutes: The threshold, for the steps that answer the check.
-    """
-    return dg.AssetCheckSpec(
-        name=LATENCY_CHECK_NAME,
-        asset=key,
-        description="Whether Hevo's last job stayed below the pipeline's latency threshold.",
-        metadata={} if minutes is None else {THRESHOLD: minutes},
-    )
 
 
 def latency_results(
@@ -66,13 +50,6 @@ def latency_results(
                 description=found.description,
                 metadata=found.metadata,
             )
-
-
-def threshold_minutes(alert: LatencyAlert | None) -> int | None:
-    """The threshold of a pipeline's latency alert; None where it has none, or it is off."""
-    if alert is None or alert.enabled is False or not alert.threshold_minutes:
-        return None
-    return alert.threshold_minutes
 
 
 def latency_of(job: Job) -> float | None:

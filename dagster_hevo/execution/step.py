@@ -7,14 +7,15 @@ and its errors become failures that a person can act on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
-from dagster_hevo.dagster_private import outputs_used_in_run, step_key_of
-from dagster_hevo.execution.check_alone import answer_checks
+from dagster_hevo.dagster_private import attempt_of, outputs_used_in_run, step_key_of
+from dagster_hevo.execution.check_alone import answer_checks, answered_in
 from dagster_hevo.execution.events import (
     ObjectAsset,
     failure_of_error,
@@ -25,6 +26,11 @@ from dagster_hevo.execution.events import (
 from dagster_hevo.execution.latency import latency_results
 from dagster_hevo.execution.recorded import recorded_by
 from dagster_hevo.execution.run_ledger import ledger_of_step, mark_recorded, wait_for_sensor
+from dagster_hevo.execution.since_loading import (
+    changes_since_loading,
+    check_account,
+    check_results_of_changes,
+)
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.pipeline_ledger import SENSOR_PREFIX
@@ -34,14 +40,59 @@ from dagster_hevo.jobs.runner import JobRunner
 from dagster_hevo.sensor_switch import warning_without_sensor
 
 if TYPE_CHECKING:
-    from dagster_hevo.resources import HevoResource
+    from dagster_hevo.api.client import HevoClient
+    from dagster_hevo.api.rate_limit import RequestBudget
+    from dagster_hevo.jobs.settings import JobSettings
     from dagster_hevo.sync_config import HevoSyncConfig
 
 StepEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a step is to load.
+
+    Attributes:
+        every_asset: All assets of the step.
+        assets: Those whose objects are what they were when the code location was loaded.
+        selected: Those of them that are selected.
+        checks: The checks of those that are selected.
+    """
+
+    every_asset: list[ObjectAsset]
+    assets: list[ObjectAsset]
+    selected: frozenset[dg.AssetKey]
+    checks: frozenset[dg.AssetCheckKey]
+
+
+class StepAccount(Protocol):
+    """What a step has to know of the account. ``HevoResource`` has it."""
+
+    @property
+    def account(self) -> str:
+        """Hevo's base URL."""
+        ...
+
+    @property
+    def account_id(self) -> str | None:
+        """What tells the account from others."""
+        ...
+
+    def get_client(self) -> HevoClient:
+        """The client of the account."""
+        ...
+
+    def get_budget(self) -> RequestBudget:
+        """The request budget that all processes with these keys share."""
+        ...
+
+    def job_settings(self, if_job_running: IfJobRunning = ...) -> JobSettings:
+        """The bounds of a job's life."""
+        ...
+
+
 def materialize(
-    context: dg.AssetExecutionContext, hevo: HevoResource, config: HevoSyncConfig
+    context: dg.AssetExecutionContext, hevo: StepAccount, config: HevoSyncConfig
 ) -> Iterator[StepEvent]:
     """Load the selected assets of one pipeline; see ``HevoResource.materialize``."""
     try:
@@ -57,24 +108,33 @@ def materialize(
 
 def _materialize(
     context: dg.AssetExecutionContext,
-    hevo: HevoResource,
+    hevo: StepAccount,
     config: HevoSyncConfig,
     assets: list[ObjectAsset],
 ) -> Iterator[StepEvent]:
     selected = frozenset(context.selected_asset_keys)
+    checks = frozenset(context.selected_asset_check_keys)
+    changes = read_changes(context, hevo, assets)
     if not selected:
+        checked = frozenset(check.asset_key for check in checks)
+        yield from check_results_of_changes(changes, checked, checks)
         yield from answer_checks(
             hevo.get_client(),
             assets,
-            frozenset(context.selected_asset_check_keys),
+            frozenset(check for check in checks if check.asset_key not in changes),
             context.assets_def.check_specs,
             settings=hevo.job_settings(),
             log=context.log,
+            answered=answered_in(context.instance),
         )
         return
+    chosen = Chosen(assets, assets, selected, checks)
+    if changes:
+        yield from check_results_of_changes(changes, selected, checks)
+        chosen = without_changed(context.log, changes, chosen)
     index = ObjectIndex(asset.known for asset in assets)
-    wanted = _wanted_assets(assets, selected)
-    request = _request_of_step(assets, wanted, index, config)
+    wanted = _wanted_assets(chosen.assets, chosen.selected)
+    request = _request_of_step(chosen.assets, wanted, index, config)
     if request.object_ids is not None and request.object_ids != request.wanted_ids:
         log_reloads_with_parents(context.log, wanted, index)
     runner = runner_in_step(context, hevo, request, index, config.if_job_running)
@@ -83,7 +143,7 @@ def _materialize(
         return
     outcome = runner.run()
     context.log.info(summary(outcome))
-    yield from _record(context, hevo, assets, runner, outcome)
+    yield from _record(context, hevo, chosen, runner, outcome)
     failure = failure_of_outcome(
         outcome, accept_completed_with_failures=config.accept_completed_with_failures
     )
@@ -135,7 +195,7 @@ def _request_of_step(
 
 
 def _start_without_waiting(
-    context: dg.AssetExecutionContext, hevo: HevoResource, runner: JobRunner
+    context: dg.AssetExecutionContext, hevo: StepAccount, runner: JobRunner
 ) -> None:
     """Get the job, and leave its outcome to the job sensor."""
     job = runner.start()
@@ -150,19 +210,20 @@ def _start_without_waiting(
 
 def _record(
     context: dg.AssetExecutionContext,
-    hevo: HevoResource,
-    assets: list[ObjectAsset],
+    hevo: StepAccount,
+    chosen: Chosen,
     runner: JobRunner,
     outcome: JobOutcome,
 ) -> Iterator[StepEvent]:
     """The events of a job's outcome, without what is recorded already."""
-    selected = frozenset(context.selected_asset_keys)
-    checks = frozenset(context.selected_asset_check_keys)
+    assets, checks = chosen.assets, chosen.checks
     if (outcome.recorded_by or "").startswith(SENSOR_PREFIX):
         context.log.info(f"The job sensor is recording job {outcome.job.job_id}; waiting for it.")
-        wait_for_sensor(context.instance, hevo.account, outcome, assets)
+        wait_for_sensor(context.instance, hevo.account, outcome, chosen.every_asset)
     recorded = recorded_before(context, outcome, assets, is_resumed=runner.state.is_resumed)
-    yield from run_events(outcome, assets, selected=selected, checks=checks, recorded=recorded)
+    yield from run_events(
+        outcome, assets, selected=chosen.selected, checks=checks, recorded=recorded
+    )
     loaded = {
         asset.key
         for asset in assets
@@ -170,12 +231,63 @@ def _record(
     }
     yield from latency_results(outcome, context.assets_def.check_specs, checks, loaded)
     # Dagster has stored each event when it requests the next one.
-    mark_recorded(context.instance, hevo.account, outcome, assets)
+    mark_recorded(context.instance, hevo.account, outcome, chosen.every_asset)
+
+
+def read_changes(
+    context: dg.AssetExecutionContext, hevo: StepAccount, assets: list[ObjectAsset]
+) -> Mapping[dg.AssetKey, str]:
+    """What has changed since loading, of the account that the assets were loaded from.
+
+    Raises:
+        HevoConfigurationError: The resource is of another account.
+    """
+    loaded_from = account_of(context.assets_def.specs)
+    place = None if loaded_from is None else loaded_from.partition("#")[0]
+    if place != hevo.account:
+        check_account(place, hevo.account)
+    changes = changes_since_loading(hevo.get_client(), assets, context.log)
+    if loaded_from is not None and loaded_from != hevo.account_id:
+        pipeline = hevo.get_client().get_pipeline(assets[0].pipeline_id)
+        is_same = pipeline.name == assets[0].pipeline_name
+        is_proven = is_same and changes is not None and len(changes) < len(assets)
+        check_account(loaded_from, hevo.account_id, is_proven=is_proven)
+    return changes or {}
+
+
+def account_of(specs: Iterable[dg.AssetSpec]) -> str | None:
+    """The account that the assets of a step were loaded from, where their metadata tells it."""
+    found = (spec.metadata.get("dagster-hevo/account") for spec in specs)
+    return next((account for account in found if isinstance(account, str)), None)
+
+
+def without_changed(
+    log: logging.Logger, changes: Mapping[dg.AssetKey, str], chosen: Chosen
+) -> Chosen:
+    """What is to be loaded, without the assets whose objects have changed.
+
+    Raises:
+        HevoConfigurationError: Nothing of the selection is left.
+    """
+    told = {key: changes[key] for key in sorted(chosen.selected & changes.keys())}
+    for sentence in told.values():
+        log.warning(sentence)
+    left = chosen.selected - changes.keys()
+    if told and not left:
+        raise HevoConfigurationError(
+            f"Nothing was triggered: no selected asset is what it was. {' '.join(told.values())}"
+        )
+    return Chosen(
+        chosen.every_asset,
+        [asset for asset in chosen.assets if asset.key not in changes],
+        left,
+        frozenset(check for check in chosen.checks if check.asset_key not in changes),
+    )
 
 
 def runner_in_step(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    hevo: HevoResource,
+    hevo: StepAccount,
     request: SyncRequest,
     index: ObjectIndex,
     if_job_running: IfJobRunning,
@@ -183,12 +295,13 @@ def runner_in_step(
     records_outcome: bool = True,
 ) -> JobRunner:
     """The runner of a request with this step's log, remembered in the instance."""
+    run, attempt = attempt_of(context)
     ledger = ledger_of_step(
         context.instance,
-        context.run,
+        run,
         step_key_of(context),
         base_url=hevo.account,
-        attempt=context.retry_number,
+        attempt=attempt,
     )
     return JobRunner(
         hevo=hevo.get_client(),

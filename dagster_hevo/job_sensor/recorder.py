@@ -13,19 +13,14 @@ from datetime import datetime, timezone
 import dagster as dg
 
 from dagster_hevo.api.models import Job, JobObject
+from dagster_hevo.definitions.checks import CHECK_NAME, LATENCY_CHECK_NAME, threshold_minutes
 from dagster_hevo.execution.events import (
-    CHECK_NAME,
     ObjectAsset,
     check_metadata,
     event_metadata,
     severity_of,
 )
-from dagster_hevo.execution.latency import (
-    LATENCY_CHECK_NAME,
-    latencies,
-    latency_evaluation,
-    threshold_minutes,
-)
+from dagster_hevo.execution.latency import latencies, latency_evaluation
 from dagster_hevo.job_sensor.event_log import EventLog
 from dagster_hevo.job_sensor.followed import FollowedPipeline, SensorHevo
 from dagster_hevo.jobs.marks import AssetSet

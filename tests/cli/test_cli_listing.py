@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dagster_hevo import HevoResource, load_hevo_asset_specs
-from dagster_hevo.sandbox import Fault, FaultKind, ObjectScenario, PipelineScenario, Scenario
+from dagster_hevo.sandbox import (
+    Fault,
+    FaultKind,
+    HistoryScenario,
+    ObjectScenario,
+    PipelineScenario,
+    Scenario,
+)
 
 
 def test_pipelines_are_listed_with_objects_and_last_job(at):
@@ -59,6 +66,22 @@ def test_jobs_are_listed_newest_first(at):
     assert [job["job_id"] for job in ended.json] == made[::-1][:2]
     assert {job["completion"] for job in ended.json} == {"COMPLETED"}
     assert made[-1] in line.run("jobs", 101).out
+
+
+def test_as_many_jobs_are_listed_as_were_wanted_and_more_are_told_of(at):
+    past = HistoryScenario(count=250, every_minutes=60)
+    table = ObjectScenario(name="orders")
+    line = at(
+        Scenario(
+            pipelines=(PipelineScenario(name="Shop", id=101, history=(past,), objects=(table,)),)
+        )
+    )
+    ended = line.run("jobs", 101, "--limit", 240, "--json")
+    assert len({job["job_id"] for job in ended.json}) == 240
+    assert "there are more" in ended.err
+    everything = line.run("jobs", 101, "--limit", 1000, "--json")
+    assert len(everything.json) == 250
+    assert not everything.err
 
 
 def test_objects_are_listed(at):

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from dagster_hevo.cli.exits import ExitCode
+from dagster_hevo.sandbox import Fault, FaultKind
 
 
 def test_help_imports_neither_dagster_nor_http_nor_tables():
@@ -52,6 +53,19 @@ def test_ctrl_c_ends_the_waiting_and_not_the_job(at, command):
     assert "goes on" in ended.err
     (job,) = line.sandbox.jobs(101)
     assert job.status == "IN_PROGRESS"
+
+
+@pytest.mark.parametrize("command", [("jobs", 101), ("objects", 101), ("pipelines",)])
+def test_ctrl_c_ends_a_listing_with_its_own_code(at, command):
+    line = at()
+    line.sandbox.faults.add(Fault(FaultKind.DELAY_BEFORE, path="*/101/*", seconds=4))
+    process = line.start(*command)
+    while not any("/101/" in seen.path for seen in line.sandbox.requests):
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    ended = line.wait(process)
+    assert ended.code == ExitCode.INTERRUPTED
+    assert ended.err.strip() == "Error: interrupted."
 
 
 def test_the_sandbox_tells_its_address_as_json_and_ends_on_ctrl_c(at):

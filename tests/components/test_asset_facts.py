@@ -27,7 +27,7 @@ from dagster_hevo.api.models import (
     Schedule,
     Source,
 )
-from dagster_hevo.asset_facts import AssetFacts, check_url_template, freshness_policy_of
+from dagster_hevo.definitions.enrichment import AssetFacts, check_url_template, freshness_policy_of
 from dagster_hevo.sandbox import HevoSandbox
 from dagster_hevo.translator import table_schema
 
@@ -105,7 +105,7 @@ def test_the_table_in_the_source_is_upstream_with_the_columns_it_gives() -> None
         source=Source(name="CRM (live)", source_type="HUBSPOT"),
     )
     spec = with_facts(item, include_source_lineage=True)
-    source = dg.AssetKey(["source", "crm_live", "crm", "Deal_Notes"])
+    source = dg.AssetKey(["source", "crm_live", "crm", "Deal Notes"])
     assert [dep.asset_key for dep in spec.deps] == [source]
     assert spec.metadata["dagster/column_lineage"] == dg.TableColumnLineage(
         {"deal_id": [dg.TableColumnDep(asset_key=source, column_name="Deal Id")]}

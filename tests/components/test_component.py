@@ -23,7 +23,6 @@ from dagster_hevo import (
 from dagster_hevo.components.account import IS_LOADING
 from dagster_hevo.components.forms import env_variable
 from dagster_hevo.sandbox import HevoSandbox
-from dagster_hevo.secrets import revealed_within
 
 
 @pytest.fixture
@@ -68,12 +67,10 @@ def test_every_setting_of_the_resource_can_be_written(monkeypatch: pytest.Monkey
             "cancel_on_termination": False,
         }
     ).workspace
-    assert workspace.poll_interval == 7.5
+    assert workspace.setting("poll_interval") == 7.5
     assert workspace.poll_timeout is None
     assert workspace.retryable_status_codes == []
-    assert revealed_within(workspace.extra_headers, "extra_headers", workspace.account) == {
-        "X-Team": "sources"
-    }
+    assert workspace.setting("extra_headers") == {"X-Team": "sources"}
     assert workspace.extra_kwargs == {"verify": False}
     assert workspace.cancel_on_termination is False
 

@@ -9,6 +9,7 @@ from dagster_hevo import (
     HevoCancelJobConfig,
     HevoDisableOpConfig,
     HevoPipelineConfig,
+    HevoPipelineResult,
     HevoResyncOpConfig,
     HevoSwitchConfig,
     HevoSyncOpConfig,
@@ -29,11 +30,11 @@ def test_sync_runs_the_pipelines_own_sync_and_returns_its_counts(at):
     place = at(objects=3)
     returned = place.output(hevo_sync_op, HevoSyncOpConfig(pipeline_id=101))
     (job,) = place.sandbox.jobs(101)
-    assert returned["job_id"] == job.job_id
-    assert (returned["job_type"], returned["job_status"]) == ("INCREMENTAL", "COMPLETED")
-    assert returned["events_loaded"] == job.events_loaded
-    assert returned["objects_success"] == 3
-    assert {item["result"] for item in returned["objects"].values()} == {"LOADED"}
+    assert returned.job_id == job.job_id
+    assert (returned.job_type, returned.job_status) == ("INCREMENTAL", "COMPLETED")
+    assert returned.events_loaded == job.events_loaded
+    assert returned.objects_success == 3
+    assert {item.result for item in returned.objects.values()} == {"LOADED"}
 
 
 def test_resync_loads_the_objects_that_are_named(at):
@@ -41,15 +42,15 @@ def test_resync_loads_the_objects_that_are_named(at):
     config = HevoResyncOpConfig(pipeline_id=101, object_ids=["obj-101-1", "table_03"])
     returned = place.output(hevo_resync_op, config)
     (job,) = place.sandbox.jobs(101)
-    assert set(job.object_ids) == set(returned["objects"]) == {"obj-101-1", "obj-101-3"}
+    assert set(job.object_ids) == set(returned.objects) == {"obj-101-1", "obj-101-3"}
 
 
 def test_resync_without_objects_loads_the_whole_pipeline(at):
     place = at()
     config = HevoResyncOpConfig(pipeline_id=101, resync_mode="DROP_AND_LOAD")
     returned = place.output(hevo_resync_op, config)
-    assert returned["job_type"] == "RESYNC_WITH_DROP_AND_LOAD"
-    assert len(returned["objects"]) == 3
+    assert returned.job_type == "RESYNC_WITH_DROP_AND_LOAD"
+    assert len(returned.objects) == 3
 
 
 def test_an_op_that_does_not_wait_ends_with_the_job_under_way(at):
@@ -57,7 +58,7 @@ def test_an_op_that_does_not_wait_ends_with_the_job_under_way(at):
     config = HevoSyncOpConfig(pipeline_id=101, wait_for_completion=False)
     returned = place.output(hevo_sync_op, config)
     (job,) = place.sandbox.jobs(101)
-    assert (returned["job_id"], job.status) == (job.job_id, "IN_PROGRESS")
+    assert (returned.job_id, job.status) == (job.job_id, "IN_PROGRESS")
 
 
 def test_the_counts_of_a_job_are_metadata_of_the_output(at):
@@ -134,16 +135,16 @@ def test_an_op_that_did_not_wait_leaves_its_job_to_the_sensor(at):
 def test_refresh_schema_asks_for_it_once(at):
     place = at()
     returned = place.output(hevo_refresh_schema_op, HevoPipelineConfig(pipeline_id=101))
-    assert returned == {"pipeline_id": 101}
+    assert returned == HevoPipelineResult(101)
     assert len(place.sandbox.requests_to("*/objects/actions/refresh-schema", "POST")) == 1
 
 
 def test_disable_and_enable_wait_until_the_pipeline_is_there(at):
     place = at()
     returned = place.output(hevo_disable_pipeline_op, HevoDisableOpConfig(pipeline_id=101))
-    assert returned == {"pipeline_id": 101, "status": "DISABLED"}
+    assert returned == HevoPipelineResult(101, "DISABLED")
     returned = place.output(hevo_enable_pipeline_op, HevoSwitchConfig(pipeline_id=101))
-    assert returned["status"] in {"INITIALIZED", "ENABLED"}
+    assert returned.status in {"INITIALIZED", "ENABLED"}
 
 
 def test_disable_that_takes_too_long_fails(at):
@@ -157,7 +158,7 @@ def test_disable_that_does_not_wait_returns_the_status_of_the_moment(at):
     place = at(transition_seconds=60.0)
     config = HevoDisableOpConfig(pipeline_id=101, wait_seconds=0)
     returned = place.output(hevo_disable_pipeline_op, config)
-    assert returned["status"] == "DISABLING"
+    assert returned.status == "DISABLING"
 
 
 def test_disable_stops_the_running_job_if_told_so(at):
@@ -172,7 +173,7 @@ def test_cancel_stops_the_running_job_and_waits_until_it_has(at):
     place = at(seconds_per_object=60.0)
     job = place.sandbox.start_scheduled_job(101)
     returned = place.output(hevo_cancel_job_op, HevoCancelJobConfig(pipeline_id=101))
-    assert (returned["job_id"], returned["job_status"]) == (job.job_id, "CANCELLED")
+    assert (returned.job_id, returned.job_status) == (job.job_id, "CANCELLED")
 
 
 def test_cancel_of_a_job_that_is_over_cancels_nothing(at):
@@ -180,13 +181,13 @@ def test_cancel_of_a_job_that_is_over_cancels_nothing(at):
     job = place.sandbox.start_scheduled_job(101)
     place.sandbox.finish_jobs()
     config = HevoCancelJobConfig(pipeline_id=101, job_id=job.job_id)
-    assert place.output(hevo_cancel_job_op, config)["job_status"] == "COMPLETED"
+    assert place.output(hevo_cancel_job_op, config).job_status == "COMPLETED"
     assert place.sandbox.requests_to("*/actions/cancel", "POST") == []
 
 
 def test_cancel_where_no_job_is_running_succeeds(at):
     returned = at().output(hevo_cancel_job_op, HevoCancelJobConfig(pipeline_id=101))
-    assert returned["job_id"] is None
+    assert returned.job_id is None
 
 
 @pytest.mark.parametrize("wait", [True, False])

@@ -9,7 +9,6 @@ from shop_runs import checked, failure_of, logged, materialized, quick_scenario
 from dagster_hevo import (
     DagsterHevoTranslator,
     HevoConfigurationError,
-    HevoObjectProps,
     HevoResource,
     HevoSyncConfig,
     ResyncMode,
@@ -17,7 +16,6 @@ from dagster_hevo import (
     hevo_assets,
     load_hevo_asset_specs,
 )
-from dagster_hevo.api import Namespace, Pipeline, PipelineObject
 from dagster_hevo.sandbox import HistoryScenario, ObjectScenario, PipelineScenario, Scenario
 
 
@@ -183,45 +181,12 @@ def test_without_waiting_the_step_ends_when_the_job_is_found(shop):
     assert f"Not waiting for job {job.job_id}" in logged(place.instance, result.run_id)
 
 
-def test_a_translator_that_drops_the_metadata_is_named_as_the_fault(shop):
-    class Bare(DagsterHevoTranslator):
-        def get_asset_spec(self, props):
-            return super().get_asset_spec(props).replace_attributes(metadata={})
-
-    place = shop()
-    result = place.run(assets=place.assets(translator=Bare()))
-    assert not result.success
-    assert "translator must keep" in failure_of(result).description
-
-
 def test_the_next_run_waits_for_a_pipeline_that_is_restarting(shop):
     place = shop(restarting_seconds=0.8, instant_jobs=True)
     assert place.run().success
     assert place.run().success
     assert len(place.jobs) == 2
     assert [item.result for item in place.sandbox.triggers(101)] == ["accepted", "accepted"]
-
-
-def test_tables_of_any_name_make_assets_that_are_told_apart():
-    names = ["Order Details", "EMP$HIST", "a/b'\"`;--", "注文", "顧客", "{x}", "a.b", "line\nbreak"]
-    pipeline = Pipeline(id=1, name="Odd")
-    specs = [
-        DagsterHevoTranslator().get_asset_spec(
-            HevoObjectProps(
-                pipeline,
-                PipelineObject(object_id=name, destination_namespace=Namespace(k0=name, k1="s t")),
-            )
-        )
-        for name in names
-    ]
-
-    @dg.multi_asset(specs=specs, check_specs=[dg.AssetCheckSpec("c", asset=s.key) for s in specs])
-    def step(): ...
-
-    repository = dg.Definitions(assets=[step]).get_repository_def()
-    found = {key.path[-1] for key in repository.asset_graph.materializable_asset_keys}
-    assert len(found) == len(names)
-    assert {"Order_Details_fe3ac0d4", "a.b"} <= found
 
 
 def test_a_definition_with_some_of_the_assets_loads_just_these(shop):

@@ -12,7 +12,7 @@ from dagster_hevo import DagsterHevoTranslator, HevoResource
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.foreign_text import escaped
 from dagster_hevo.api.models import Pipeline, PipelineObject
-from dagster_hevo.asset_facts import check_url_template, pipeline_url
+from dagster_hevo.definitions.enrichment import check_url_template, pipeline_url
 from dagster_hevo.markdown import as_markdown
 from dagster_hevo.translator import HevoObjectProps
 

@@ -11,7 +11,8 @@ from station import told
 
 from dagster_hevo import DagsterHevoTranslator, load_hevo_asset_specs
 from dagster_hevo.api.models import Job, LatencyAlert
-from dagster_hevo.execution.latency import latency_evaluation, threshold_minutes
+from dagster_hevo.definitions.checks import threshold_minutes
+from dagster_hevo.execution.latency import latency_evaluation
 from dagster_hevo.job_sensor.recorder import partition_of
 
 DAILY = dg.DailyPartitionsDefinition(start_date="2024-01-01")

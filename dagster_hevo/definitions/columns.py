@@ -10,11 +10,11 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from dagster_hevo.api.errors import HevoApiError, HevoResponseError
+from dagster_hevo.api.errors import HevoApiError, HevoConnectionError, HevoResponseError
 from dagster_hevo.api.models import ObjectField, Pipeline, PipelineObject
-from dagster_hevo.workspace import (
-    CONNECTIONS,
-    HevoWorkspaceData,
+from dagster_hevo.definitions.reading import CONNECTIONS
+from dagster_hevo.definitions.snapshot import (
+    AccountSnapshot,
     PipelineSelector,
     PipelineWithObjects,
 )
@@ -28,13 +28,14 @@ LEFT_TO_OTHERS = 20
 
 def with_columns(
     client: HevoClient,
-    account: HevoWorkspaceData,
+    account: AccountSnapshot,
     *,
     selector: PipelineSelector | None,
-    kept: HevoWorkspaceData | None,
+    kept: AccountSnapshot | None,
     most_requests: int | None,
+    strict: bool = False,
     log: logging.Logger | None = None,
-) -> HevoWorkspaceData:
+) -> AccountSnapshot:
     """Add columns to the objects that have none: remembered ones, else asked for.
 
     Args:
@@ -44,7 +45,11 @@ def with_columns(
         kept: An earlier state, whose columns are taken while the source's schema is the same.
         most_requests: How many columns may be asked for now; None for all. The others are left for
             the next load.
+        strict: Whether columns that cannot be read are an error.
         log: Where it is told what is left, and what failed.
+
+    Raises:
+        HevoError: With ``strict``, the columns of an object could not be read.
     """
     log = log or logging.getLogger("dagster_hevo")
     chosen = [
@@ -64,7 +69,7 @@ def with_columns(
             f"Reading the columns of {len(now)} objects now, within the request budget; "
             f"{len(missing) - len(now)} are left for the next load of the definitions."
         )
-    columns = _read_columns(client, now, log)
+    columns = _read_columns(client, now, log, strict=strict)
     complete = (
         item.model_copy(
             update={
@@ -76,7 +81,7 @@ def with_columns(
         )
         for item in chosen
     )
-    return account.merged_with(HevoWorkspaceData.of(complete, fetched_at=account.fetched_at))
+    return account.merged_with(AccountSnapshot.of(complete, fetched_at=account.fetched_at))
 
 
 def _with_fields(known: PipelineObject, fields: tuple[ObjectField, ...] | None) -> PipelineObject:
@@ -84,7 +89,7 @@ def _with_fields(known: PipelineObject, fields: tuple[ObjectField, ...] | None) 
 
 
 def _with_kept_columns(
-    item: PipelineWithObjects, kept: HevoWorkspaceData | None
+    item: PipelineWithObjects, kept: AccountSnapshot | None
 ) -> PipelineWithObjects:
     before = kept.pipeline(item.pipeline.id) if kept is not None else None
     if before is None or _schema_ts(before.pipeline) != _schema_ts(item.pipeline):
@@ -105,13 +110,19 @@ def _schema_ts(pipeline: Pipeline) -> int | None:
 
 
 def _read_columns(
-    client: HevoClient, wanted: list[tuple[Pipeline, PipelineObject]], log: logging.Logger
+    client: HevoClient,
+    wanted: list[tuple[Pipeline, PipelineObject]],
+    log: logging.Logger,
+    *,
+    strict: bool,
 ) -> dict[tuple[int, str], tuple[ObjectField, ...]]:
     def read(one: tuple[Pipeline, PipelineObject]) -> tuple[ObjectField, ...] | None:
         pipeline, known = one
         try:
             return client.get_object(pipeline.id, known.object_id).fields or ()
-        except (HevoApiError, HevoResponseError) as error:
+        except (HevoApiError, HevoConnectionError, HevoResponseError) as error:
+            if strict:
+                raise
             log.warning(
                 f"The columns of {known.name} of pipeline {pipeline.id} are left out: {error}"
             )

@@ -13,11 +13,11 @@ import dagster as dg
 
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.models import PipelineObject
-from dagster_hevo.asset_facts import AssetFacts, source_specs
+from dagster_hevo.catalog.known_objects import KnownObjectFacts
+from dagster_hevo.definitions.enrichment import AssetFacts, source_specs
+from dagster_hevo.definitions.snapshot import AccountSnapshot, PipelineWithObjects, no_collection
 from dagster_hevo.jobs.objects import shared_names
-from dagster_hevo.known_objects import KnownObjectFacts
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
-from dagster_hevo.workspace import HevoWorkspaceData, PipelineWithObjects, no_collection
 
 SpecsOfPipeline = tuple[HevoObjectProps, list[dg.AssetSpec]]
 _Made = list[tuple[HevoObjectProps, dg.AssetSpec]]
@@ -29,12 +29,22 @@ class AccountSpecs:
     Args:
         translator: Makes each spec; default ``DagsterHevoTranslator``.
         facts: What to add to them.
+        account_id: What tells the account from others, in the specs' metadata; None where that is
+            not known.
+        made_by: What to call the translator in a message; default: its class.
     """
 
     def __init__(
-        self, translator: DagsterHevoTranslator | None = None, facts: AssetFacts | None = None
+        self,
+        translator: DagsterHevoTranslator | None = None,
+        facts: AssetFacts | None = None,
+        *,
+        account_id: str | None = None,
+        made_by: str | None = None,
     ) -> None:
         self._translator = translator or DagsterHevoTranslator()
+        self._account_id = account_id
+        self._made_by = made_by or type(self._translator).__qualname__
         self._facts = facts or AssetFacts()
         self._early: dict[int, tuple[PipelineWithObjects, _Made]] = {}
 
@@ -44,7 +54,7 @@ class AccountSpecs:
         with suppress(Exception):
             self._early[item.pipeline.id] = (item, self._made_of(item))
 
-    def by_pipeline(self, account: HevoWorkspaceData) -> list[SpecsOfPipeline]:
+    def by_pipeline(self, account: AccountSnapshot) -> list[SpecsOfPipeline]:
         """The specs of each pipeline that has active objects, with the properties of its first one.
 
         Args:
@@ -57,7 +67,7 @@ class AccountSpecs:
             return self._by_pipeline(account)
 
     def sources(
-        self, account: HevoWorkspaceData, specs: Iterable[dg.AssetSpec]
+        self, account: AccountSnapshot, specs: Iterable[dg.AssetSpec]
     ) -> list[dg.AssetSpec]:
         """The assets of the tables in the sources, where they are wanted.
 
@@ -73,7 +83,7 @@ class AccountSpecs:
         loaded = frozenset(spec.key for spec in specs)
         return source_specs(account.props(), self._translator, loaded)
 
-    def _by_pipeline(self, account: HevoWorkspaceData) -> list[SpecsOfPipeline]:
+    def _by_pipeline(self, account: AccountSnapshot) -> list[SpecsOfPipeline]:
         found: list[SpecsOfPipeline] = []
         taken: dict[dg.AssetKey, HevoObjectProps] = {}
         for item in account.pipelines:
@@ -105,8 +115,15 @@ class AccountSpecs:
                 parent_key,
                 shares_name=active.name in names,
                 loaded_objects=loaded,
+                account_id=self._account_id,
             )
             spec = translator.get_asset_spec(props)
+            metadata = spec.metadata
+            if (
+                metadata.get("dagster-hevo/object_id") != active.object_id
+                or metadata.get("dagster-hevo/pipeline_id") != item.pipeline.id
+            ):
+                raise _without_metadata(spec.key, props, self._made_by)
             if are_wanted:
                 spec = facts.added_to(spec, props, translator)
             keys[active.object_id] = spec.key
@@ -115,14 +132,14 @@ class AccountSpecs:
         return made
 
 
-def is_silenced(spec: dg.AssetSpec) -> bool:
+def is_not_loaded(spec: dg.AssetSpec) -> bool:
     """Whether the spec is of an object that is never loaded, since its parent is skipped."""
     return "dagster-hevo/skipped_parent" in spec.metadata
 
 
 def executable(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
     """The specs that a step can materialize."""
-    return [spec for spec in specs if not is_silenced(spec)]
+    return [spec for spec in specs if not is_not_loaded(spec)]
 
 
 def _parents_first(
@@ -156,6 +173,19 @@ def _same_key(
         "Give them different keys with a translator, e.g. spec.key.with_prefix(pipeline name), "
         "leave one pipeline out with pipeline_selector_fn, or give one a destination prefix in "
         "Hevo."
+    )
+
+
+def _without_metadata(
+    key: dg.AssetKey, props: HevoObjectProps, made_by: str
+) -> HevoConfigurationError:
+    pipeline = props.pipeline
+    return HevoConfigurationError(
+        f"The asset {key.to_user_string()} of {props.pipeline_object.name} of pipeline "
+        f"{pipeline.id} ({pipeline.name}) lacks the metadata dagster-hevo/pipeline_id and "
+        f"dagster-hevo/object_id as {made_by} made it, without which it could never be "
+        "materialized. Begin with spec = super().get_asset_spec(props), and add to its metadata "
+        "(spec.merge_attributes(metadata=...)) instead of replacing it."
     )
 
 
