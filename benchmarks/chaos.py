@@ -311,7 +311,7 @@ def tell(count: Count, requests: int, struck: Counter[str], seconds: float) -> N
     print(f"{'slowest run':<36} {slowest:>7.1f}s\n{'all of it':<36} {seconds:>7.0f}s")
     print("\nfaults: " + ", ".join(f"{kind} {number}" for kind, number in sorted(struck.items())))
     for report in count.failures:
-        print(f"\nwish {report.wanted.number} failed: {report.failure}")
+        print(f"\nrequest {report.wanted.number} failed: {report.failure}")
     for line in [*count.wrong, *count.missing]:
         print(f"  {line}")
 

@@ -1,7 +1,7 @@
 """Two runs want two parts of one pipeline at the same time: both right, fifty times of fifty?
 
-Two processes share an instance. In each round both ask at once; Hevo refuses one of them, in turn
-with 500, with 409 and with silence.
+Two processes share an instance. In each round both trigger at once; Hevo refuses one of them, in
+turn with 500, with 409 and with silence.
 
     python benchmarks/concurrent_subsets.py --rounds 50
 """
@@ -138,12 +138,12 @@ def problems_of(found: list[Recorded], jobs: dict[str, tuple[str, ...]]) -> list
     if len(jobs) != len(PARTS):
         problems.append(f"{len(jobs)} jobs")
     for _, part, failure, objects, job_ids in found:
-        wished = tuple(f"obj-101-{place}" for place in PARTS[part])
+        requested = tuple(f"obj-101-{place}" for place in PARTS[part])
         if failure:
             problems.append(f"the run of part {part} failed: {failure}")
-        elif objects != wished:
+        elif objects != requested:
             problems.append(f"the run of part {part} recorded {objects}")
-        elif [tuple(sorted(jobs.get(each, ()))) for each in job_ids] != [wished]:
+        elif [tuple(sorted(jobs.get(each, ()))) for each in job_ids] != [requested]:
             problems.append(f"the run of part {part} recorded jobs {job_ids}")
     return problems
 

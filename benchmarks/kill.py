@@ -1,8 +1,8 @@
 """A run is killed at thirty points of a job's life and executed again: one Hevo job per request?
 
-Each point is reached from the server's side: the local Hevo holds the request that marks it, or the
-run's own event log shows it, and the process gets SIGKILL there. Then the run is called failed, as
-run monitoring does, and re-executed from its failure.
+Each point is reached from the server's side: the local Hevo holds the request that stands for it,
+or the run's own event log shows it, and the process gets SIGKILL there. Then the run is called
+failed, as run monitoring does, and re-executed from its failure.
 
     python benchmarks/kill.py --points 30
 """
@@ -44,7 +44,7 @@ class Point:
         name: What is going on.
         fault: The request that the local Hevo holds then, if it is told by a request.
         events: Else: how many events of this type the run's log holds by then.
-        part: Whether the wanted is for a part of the pipeline.
+        part: Whether the request is for a part of the pipeline.
         instant: Whether the job is over before it is seen.
     """
 
@@ -63,55 +63,57 @@ def life_of_a_job() -> list[Point]:
     """Thirty points, from the first request to the last event."""
     before, after = FaultKind.DELAY_BEFORE, FaultKind.DELAY_AFTER
     pipeline, jobs, one_job = "*/pipelines/101", "*/101/jobs", "*/101/jobs/????????-*-????????????"
-    objects_in_job, ask = "*/jobs/*/objects", "*/actions/resync"
+    objects_in_job, resync = "*/jobs/*/objects", "*/actions/resync"
     return [
-        Point("reading the pipeline, before the mark", held(before, pipeline)),
-        Point("reading the jobs, before the mark", held(before, jobs)),
-        Point("reading the jobs, a part, before the mark", held(before, jobs), part=True),
-        Point("mark written", events=("ENGINE_EVENT", 1)),
-        Point("inside the POST, not arrived", held(before, ask, method="POST")),
-        Point("inside the POST, arrived", held(after, ask, method="POST")),
-        Point("inside the POST, a part, not arrived", held(before, ask, method="POST"), part=True),
-        Point("inside the POST, a part, arrived", held(after, ask, method="POST"), part=True),
-        Point("inside the POST, quick job", held(after, ask, method="POST"), instant=True),
-        Point("asked, first look for the job", held(before, jobs, skip=1)),
-        Point("asked, first look answered", held(after, jobs, skip=1)),
-        Point("asked, second look for the job", held(before, jobs, skip=2)),
-        Point("asked, third look for the job", held(before, jobs, skip=3)),
-        Point("asked, a part, first look", held(before, jobs, skip=1), part=True),
-        Point("asked, a part, second look", held(after, jobs, skip=2), part=True),
-        Point("asked, quick job, first look", held(before, jobs, skip=1), instant=True),
-        Point("a part, looking into the job", held(before, objects_in_job), part=True),
+        Point("reading the pipeline, before the baseline", held(before, pipeline)),
+        Point("reading the jobs, before the baseline", held(before, jobs)),
+        Point("reading the jobs, a part, before baseline", held(before, jobs), part=True),
+        Point("baseline written", events=("ENGINE_EVENT", 1)),
+        Point("inside the POST, not arrived", held(before, resync, method="POST")),
+        Point("inside the POST, arrived", held(after, resync, method="POST")),
+        Point(
+            "inside the POST, a part, not arrived", held(before, resync, method="POST"), part=True
+        ),
+        Point("inside the POST, a part, arrived", held(after, resync, method="POST"), part=True),
+        Point("inside the POST, quick job", held(after, resync, method="POST"), instant=True),
+        Point("triggered, first read of the list", held(before, jobs, skip=1)),
+        Point("triggered, first read answered", held(after, jobs, skip=1)),
+        Point("triggered, second read of the list", held(before, jobs, skip=2)),
+        Point("triggered, third read of the list", held(before, jobs, skip=3)),
+        Point("triggered, a part, first read", held(before, jobs, skip=1), part=True),
+        Point("triggered, a part, second read", held(after, jobs, skip=2), part=True),
+        Point("triggered, quick job, first read", held(before, jobs, skip=1), instant=True),
+        Point("a part, reading the job's objects", held(before, objects_in_job), part=True),
         Point("claim written", events=("ENGINE_EVENT", 2)),
-        Point("watching, first look", held(before, one_job)),
-        Point("watching, first look answered", held(after, one_job)),
-        Point("watching, second look", held(before, one_job, skip=1)),
-        Point("watching, third look", held(after, one_job, skip=2)),
-        Point("watching, a part", held(before, one_job), part=True),
+        Point("polling, first poll", held(before, one_job)),
+        Point("polling, first poll answered", held(after, one_job)),
+        Point("polling, second poll", held(before, one_job, skip=1)),
+        Point("polling, third poll", held(after, one_job, skip=2)),
+        Point("polling, a part", held(before, one_job), part=True),
         Point("reading the outcome", held(before, objects_in_job)),
         Point("reading the outcome, answered", held(after, objects_in_job)),
         Point("reading the outcome, quick job", held(before, objects_in_job), instant=True),
         Point("first object recorded", events=("ASSET_MATERIALIZATION", 1)),
         Point("half of the objects recorded", events=("ASSET_MATERIALIZATION", OBJECTS // 2)),
-        Point("all objects recorded, before the close", events=("ASSET_MATERIALIZATION", OBJECTS)),
-        Point("closed, before the step's end", events=("ENGINE_EVENT", 3)),
+        Point("all objects recorded, before settling", events=("ASSET_MATERIALIZATION", OBJECTS)),
+        Point("settled, before the step's end", events=("ENGINE_EVENT", 3)),
     ]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one killed wanted."""
+    """What became of one killed request."""
 
     point: Point
     jobs: int
     recorded: int
-    wished: int
+    requested: int
     reached: bool
     took: float
 
     @property
     def is_right(self) -> bool:
-        return self.reached and self.jobs == 1 and self.recorded == self.wished
+        return self.reached and self.jobs == 1 and self.recorded == self.requested
 
 
 def definitions() -> dg.Definitions:
@@ -168,13 +170,13 @@ def count_of(instance: dg.DagsterInstance, kind: str) -> int:
 
 
 def kill_at(point: Point, folder: Path) -> Verdict:
-    """Kill a run at a point, execute it again, and look at what Hevo and Dagster have."""
+    """Kill a run at a point, execute it again, and count what Hevo and Dagster have."""
     began = time.monotonic()
-    wished = 2 if point.part else OBJECTS
+    requested = 2 if point.part else OBJECTS
     scenario = Scenario.simple(
         1,
         OBJECTS,
-        seconds_per_object=0.8 / wished,
+        seconds_per_object=0.8 / requested,
         requests_per_minute=0,
         job_appears_after=(0.15, 0.3),
         restarting_seconds=0.1,
@@ -234,7 +236,7 @@ def kill_at(point: Point, folder: Path) -> Verdict:
             found = [instance.fetch_materializations(key, limit=10) for key in keys]
             recorded = sum(len(item.records) for item in found)
         jobs = len([job for job in sandbox.jobs(101) if job.requested_by == "api"])
-    return Verdict(point, jobs, recorded, wished, reached, time.monotonic() - began)
+    return Verdict(point, jobs, recorded, requested, reached, time.monotonic() - began)
 
 
 def main() -> int:
@@ -259,7 +261,7 @@ def main() -> int:
     print(f"{'killed at':<44} {'Hevo jobs':>9} {'recorded':>9} {'seconds':>8}")
     for verdict in verdicts:
         remark = "" if verdict.is_right else "  WRONG" if verdict.reached else "  NOT REACHED"
-        of = f"{verdict.recorded}/{verdict.wished}"
+        of = f"{verdict.recorded}/{verdict.requested}"
         line = f"{verdict.point.name:<44} {verdict.jobs:>9} {of:>9} {verdict.took:>8.1f}{remark}"
         print(line)
     right = sum(verdict.is_right for verdict in verdicts)

@@ -1,6 +1,6 @@
 """What the ledger costs while little and while much goes on: one step, and 1,000 steps or runs.
 
-Opening the ledger of a step, and looking at the claims of a pipeline, must cost the same with 10
+Opening the ledger of a step, and reading the claims of a pipeline, must cost the same with 10
 and with 1,000 steps of the same run, and with 10 and with 1,000 runs in progress.
 
     python benchmarks/ledger.py [--postgres]
@@ -25,7 +25,7 @@ from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncRequest, make_request
 
-ACCOUNT = "https://us.hevodata.com"
+BASE_URL = "https://us.hevodata.com"
 ALLOWED_MS = 30.0
 REPEATS = 15
 
@@ -44,7 +44,7 @@ def carry_out(
     instance: dg.DagsterInstance, run: dg.DagsterRun, step: str, pipeline_id: int, *, settles: bool
 ) -> None:
     """What a step writes from its baseline to its end."""
-    ledger = ledger_of_step(instance, run, step, base_url=ACCOUNT, attempt=0)
+    ledger = ledger_of_step(instance, run, step, base_url=BASE_URL, attempt=0)
     request, request_id = request_for(pipeline_id), ledger.new_request_id()
     ledger.announce(request_id, request)
     ledger.write_baseline(request_id, request, Baseline(frozenset({"a", "b"}), 1, 2), 1)
@@ -75,7 +75,7 @@ def cpu_ms(act: Callable[[], object]) -> float:
 
 
 def measure(instance: dg.DagsterInstance, count: int, *, runs: bool) -> tuple[float, float]:
-    """CPU milliseconds to open a step's ledger and to look at claims, with so much going on.
+    """CPU milliseconds to open a step's ledger and to read claims, with so much going on.
 
     Args:
         instance: The Dagster instance.
@@ -91,18 +91,18 @@ def measure(instance: dg.DagsterInstance, count: int, *, runs: bool) -> tuple[fl
         else:
             carry_out(instance, run, f"step_{number}", 1000 + number, settles=number % 2 == 0)
     retried = ledger_of_step(
-        instance, run, "step" if runs else f"step_{count - 1}", base_url=ACCOUNT, attempt=1
+        instance, run, "step" if runs else f"step_{count - 1}", base_url=BASE_URL, attempt=1
     )
     last = request_for(1000 + count - 1)
 
     def open_ledger() -> None:
         retried.resume(last)
 
-    def look_at_claims() -> None:
+    def read_claims() -> None:
         retried.owners("request", last, [f"job-{1000 + count - 1}"])
         retried.another_starting("request", last, hevo_ms=4, may_appear_within=60.0)
 
-    return cpu_ms(open_ledger), cpu_ms(look_at_claims)
+    return cpu_ms(open_ledger), cpu_ms(read_claims)
 
 
 @contextmanager

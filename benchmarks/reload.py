@@ -71,7 +71,8 @@ def main() -> None:
 
     quick = {"job_appears_after": (0.05, 0.15), "restarting_seconds": 0.1}
     scenario = Scenario.simple(3, 5, seconds_per_object=0.05, requests_per_minute=0, **quick)
-    with HevoSandbox(scenario) as sandbox, tempfile.TemporaryDirectory() as home:
+    keys = {name: SETTINGS[name] for name in ("api_key", "api_secret")}
+    with HevoSandbox(scenario, **keys) as sandbox, tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "DAGSTER_HOME": home, ADDRESS: sandbox.url}
 
         def loading_requests(program: str) -> int:

@@ -49,7 +49,8 @@ def serve(options: dict[str, Any]) -> None:
     made = scenario(
         options["pipelines"], options["objects"], job_seconds=tuple(options["job_seconds"])
     )
-    with HevoSandbox(made, speed=options["speed"], requests_per_minute=0) as sandbox:
+    keys = {"api_key": "sandbox-key", "api_secret": "sandbox-secret"}
+    with HevoSandbox(made, speed=options["speed"], requests_per_minute=0, **keys) as sandbox:
         sandbox.set_behaviour(own_schedule=False)
         print(json.dumps({"url": sandbox.url}), flush=True)
         for line in sys.stdin:

@@ -142,8 +142,10 @@ class Simulation:
         self._request()
         yield Page((JobObject(object_id=f"o{pipeline_id}", status="COMPLETED"),), False)
 
-    def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
-        return iter(())
+    def object_pages(
+        self, pipeline_id: int, begin_at: str | None = None
+    ) -> Iterator[Page[PipelineObject]]:
+        yield Page((), False)
 
     def hevo_now_ms(self) -> int:
         return int(self._time() * 1000)

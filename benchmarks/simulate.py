@@ -40,9 +40,9 @@ def play_range(seeds: range) -> Result:
     violations: list[tuple[int, str]] = []
     counts: Counter[str] = Counter()
     for seed in seeds:
-        history = play(seed)
-        violations += [(seed, text) for text in history.violations]
-        counts.update(history.counts)
+        played = play(seed)
+        violations += [(seed, text) for text in played.violations]
+        counts.update(played.counts)
     return violations, counts
 
 
@@ -101,27 +101,27 @@ def report(counts: Counter[str]) -> list[str]:
 
 def show(seed: int) -> bool:
     """Print the trace of one seed; say whether all is well."""
-    history = play(seed, is_traced=True)
-    for moment, who, what in history.trace:
+    played = play(seed, is_traced=True)
+    for moment, who, what in played.trace:
         print(f"{moment:10.2f}  {who:8}  {what}")
-    for text in history.violations:
+    for text in played.violations:
         print(f"VIOLATION: {text}")
-    print(f"Seed {seed}: {len(history.violations)} violations.")
-    return not history.violations
+    print(f"Seed {seed}: {len(played.violations)} violations.")
+    return not played.violations
 
 
 def first_violation(name: str, seeds: Iterable[int]) -> tuple[int, str] | None:
     """The first seed that finds a mutant, and what it found; without it, the seed finds nothing."""
     for seed in seeds:
         with undone(name):
-            history = play(seed)
-        if history.violations and not play(seed).violations:
-            return seed, history.violations[0]
+            played = play(seed)
+        if played.violations and not play(seed).violations:
+            return seed, played.violations[0]
     return None
 
 
 def hunt(name: str) -> tuple[str, tuple[int, str] | None]:
-    """Look for a violation that undoing one rule causes."""
+    """Search for a violation that undoing one rule causes."""
     return name, first_violation(name, range(MOST_SEEDS_PER_MUTANT))
 
 

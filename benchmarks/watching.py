@@ -1,8 +1,8 @@
-"""How many looks the schedule spends, and how late it notices the end: a simulation, no network.
+"""How many polls the schedule spends, and how late it notices the end: a simulation, no network.
 
     python benchmarks/watching.py [--jobs 500] [--seed 1]
 
-`one_job` watches a single job; `crowd` lets many share a budget. The policy is `jobs/schedule.py`.
+`one_job` polls a single job; `crowd` lets many share a budget. The policy is `jobs/schedule.py`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from dagster_hevo.jobs.schedule import History, Progress, next_poll
 POLL_INTERVAL = 10.0
 LATENCY = 0.3
 WINDOW = 60.0
-OVERHEAD = 4  # pipeline status, mark, POST, outcome; the requests that find the job are counted
+OVERHEAD = 4  # pipeline status, baseline, POST, outcome; the requests that find the job are counted
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What one simulated job cost: `lag` in seconds from its end to the look that saw it."""
+    """What one simulated job cost: `lag` in seconds from its end to the poll that saw it."""
 
-    looks: int
+    polls: int
     requests: int
     lag: float
 
@@ -51,25 +51,25 @@ class Case:
 
 
 def one_job(case: Case, rng: random.Random) -> Watched:
-    """Watch one job that has the whole budget to itself."""
+    """Poll one job that has the whole budget to itself."""
     visible = rng.uniform(5, 15)
     finds, elapsed = 1, 5.0
     while elapsed < visible:
         finds, elapsed = finds + 1, elapsed + 5
-    looks = 0
+    polls = 0
     while elapsed < case.duration:
         elapsed += next_poll(
             elapsed=elapsed,
             history=case.history,
             progress=case.progress(elapsed),
-            polls_so_far=looks,
+            polls_so_far=polls,
             last_poll=elapsed,
             poll_interval=POLL_INTERVAL,
             watchers=1,
             requests_per_minute=100,
         )
-        looks += 1
-    return Watched(looks, OVERHEAD + finds + looks, elapsed - case.duration)
+        polls += 1
+    return Watched(polls, OVERHEAD + finds + polls, elapsed - case.duration)
 
 
 def noisy(rng: random.Random, middle: float, sigma: float) -> float:
@@ -151,14 +151,14 @@ def lone_jobs(
 
 
 @dataclass
-class Wish:
-    """One of many jobs wished for at once."""
+class RequestedJob:
+    """One of many jobs that are requested at once."""
 
     name: str
     case: Case
-    asked_at: float = math.inf
+    triggered_at: float = math.inf
     visible_at: float = math.inf
-    looks: int = 0
+    polls: int = 0
     requests: int = 0
     lag: float | None = None
 
@@ -168,13 +168,13 @@ class Crowd:
     """Many watchers, one request budget: a sliding window that queues, and Hevo's own count.
 
     Args:
-        wishes: The jobs, all wanted at moment 0.
-        limit: Requests a minute.
-        reserve: How much of the window a wish that has not begun leaves free for those that have.
+        jobs: The jobs, all requested at moment 0.
+        limit: Requests per minute.
+        reserve: How much of the window a job that is not triggered leaves free for those that are.
         counted: Whether watchers know how many they are; else each believes to be alone.
     """
 
-    wishes: list[Wish]
+    jobs: list[RequestedJob]
     rng: random.Random
     limit: int = 100
     reserve: int = 0
@@ -186,16 +186,20 @@ class Crowd:
     _woken_at: float = 0.0
     _granted: deque[float] = field(default_factory=lambda: deque[float]())
     _arrived: deque[float] = field(default_factory=lambda: deque[float]())
-    _queue: deque[tuple[Wish, Callable[[Wish], None]]] = field(default_factory=deque)
-    _waiting: deque[tuple[Wish, Callable[[Wish], None]]] = field(default_factory=deque)
+    _queue: deque[tuple[RequestedJob, Callable[[RequestedJob], None]]] = field(
+        default_factory=deque
+    )
+    _waiting: deque[tuple[RequestedJob, Callable[[RequestedJob], None]]] = field(
+        default_factory=deque
+    )
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterable[int] = field(default_factory=itertools.count)
 
     def run(self) -> None:
-        """Let everything happen, until every wish has its outcome."""
-        for wish in self.wishes:
+        """Let everything happen, until every job has its outcome."""
+        for job in self.jobs:
             begin = self._waiting if self.reserve else self._queue
-            begin.append((wish, self._status_known))
+            begin.append((job, self._pipeline_read))
         self._grant()
         while self._agenda:
             self.now, _, happen = heapq.heappop(self._agenda)
@@ -205,24 +209,24 @@ class Crowd:
     def _at(self, moment: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (moment, next(iter(self._order)), happen))
 
-    def _ask(self, wish: Wish, answered: Callable[[Wish], None]) -> None:
-        self._queue.append((wish, answered))
+    def _send(self, job: RequestedJob, answered: Callable[[RequestedJob], None]) -> None:
+        self._queue.append((job, answered))
 
     def _grant(self) -> None:
         while self._granted and self._granted[0] <= self.now - WINDOW:
             self._granted.popleft()
         while True:
             if self._queue and len(self._granted) < self.limit:
-                wish, answered = self._queue.popleft()
+                job, answered = self._queue.popleft()
             elif self._waiting and len(self._granted) < self.limit - self.reserve:
-                wish, answered = self._waiting.popleft()
+                job, answered = self._waiting.popleft()
             else:
                 break
             self._granted.append(self.now)
             self.sent += 1
-            wish.requests += 1
+            job.requests += 1
             self._at(self.now + LATENCY / 2, self._arrive)
-            self._at(self.now + LATENCY, lambda wish=wish, answered=answered: answered(wish))
+            self._at(self.now + LATENCY, lambda job=job, answered=answered: answered(job))
         if self._queue:
             self._wake(self._granted[0])
         elif self._waiting:
@@ -241,79 +245,81 @@ class Crowd:
         self._arrived.append(self.now)
         self.refused += len(self._arrived) > self.limit
 
-    def _status_known(self, wish: Wish) -> None:
-        self._ask(wish, self._marked)
+    def _pipeline_read(self, job: RequestedJob) -> None:
+        self._send(job, self._baseline_read)
 
-    def _marked(self, wish: Wish) -> None:
-        self._ask(wish, self._asked)
+    def _baseline_read(self, job: RequestedJob) -> None:
+        self._send(job, self._triggered)
 
-    def _asked(self, wish: Wish) -> None:
-        wish.asked_at = self.now
-        wish.visible_at = self.now + self.rng.uniform(5, 15)
+    def _triggered(self, job: RequestedJob) -> None:
+        job.triggered_at = self.now
+        job.visible_at = self.now + self.rng.uniform(5, 15)
         self.watchers += 1
-        self._at(self.now + 6, lambda: self._ask(wish, self._sought))
+        self._at(self.now + 6, lambda: self._send(job, self._list_read))
 
-    def _sought(self, wish: Wish) -> None:
-        if self.now >= wish.visible_at:
-            self._seen(wish)
+    def _list_read(self, job: RequestedJob) -> None:
+        if self.now >= job.visible_at:
+            self._seen(job)
         else:
-            self._at(self.now + 8, lambda: self._ask(wish, self._sought))
+            self._at(self.now + 8, lambda: self._send(job, self._list_read))
 
-    def _looked(self, wish: Wish) -> None:
-        wish.looks += 1
-        self._seen(wish)
+    def _polled(self, job: RequestedJob) -> None:
+        job.polls += 1
+        self._seen(job)
 
-    def _seen(self, wish: Wish) -> None:
-        elapsed = self.now - wish.asked_at
-        if elapsed >= wish.case.duration:
-            wish.lag = elapsed - wish.case.duration
+    def _seen(self, job: RequestedJob) -> None:
+        elapsed = self.now - job.triggered_at
+        if elapsed >= job.case.duration:
+            job.lag = elapsed - job.case.duration
             self.watchers -= 1
-            self._ask(wish, lambda wish: None)
+            self._send(job, lambda job: None)
             return
         wait = next_poll(
             elapsed=elapsed,
-            history=wish.case.history,
-            progress=wish.case.progress(elapsed),
-            polls_so_far=wish.looks,
+            history=job.case.history,
+            progress=job.case.progress(elapsed),
+            polls_so_far=job.polls,
             last_poll=elapsed,
             poll_interval=POLL_INTERVAL,
             watchers=self.watchers if self.counted else 1,
             requests_per_minute=self.limit,
-            seed=wish.name,
+            seed=job.name,
         )
-        self._at(self.now + wait, lambda: self._ask(wish, self._looked))
+        self._at(self.now + wait, lambda: self._send(job, self._polled))
 
 
 def crowd(*, jobs: int, seed: int, reserve: int = 0, counted: bool = True) -> Crowd:
-    """Jobs of 10 to 60 minutes (true duration within 10%), all wished for at once."""
+    """Jobs of 10 to 60 minutes (true duration within 10%), all requested at once."""
     rng = random.Random(seed)
-    wishes = [Wish(f"job-{number}", steady(rng, rng.uniform(600, 3600))) for number in range(jobs)]
-    shared = Crowd(wishes, rng, reserve=reserve, counted=counted)
+    requested = [
+        RequestedJob(f"job-{number}", steady(rng, rng.uniform(600, 3600))) for number in range(jobs)
+    ]
+    shared = Crowd(requested, rng, reserve=reserve, counted=counted)
     shared.run()
     return shared
 
 
 def best_plan(middle: float, sigma: float, price: float) -> tuple[float, float]:
-    """What a planner reaches that knows the distribution of the end: looks and mean lag.
+    """What a planner reaches that knows the distribution of the end: polls and mean lag.
 
-    Solved backwards over whole seconds, each look costing `price` seconds of lag.
+    Solved backwards over whole seconds, each poll costing `price` seconds of lag.
     """
     horizon = round(middle * (1 + 6 * sigma))
     over = [math.erfc((middle - t) / (sigma * middle) / math.sqrt(2)) / 2 for t in range(horizon)]
     area = list(
         itertools.accumulate(((a + b) / 2 for a, b in itertools.pairwise(over)), initial=0.0)
     )
-    costs, looks, lags = ([0.0] * horizon for _ in range(3))
+    costs, polls, lags = ([0.0] * horizon for _ in range(3))
     for start in range(horizon - 2, -1, -1):
         best = math.inf
-        for look in range(min(start + round(POLL_INTERVAL), horizon - 1), horizon):
-            lag = area[look] - area[start] - over[start] * (look - start)
-            cost = lag + price * (1 - over[start]) + costs[look]
+        for poll in range(min(start + round(POLL_INTERVAL), horizon - 1), horizon):
+            lag = area[poll] - area[start] - over[start] * (poll - start)
+            cost = lag + price * (1 - over[start]) + costs[poll]
             if cost < best:
                 best = costs[start] = cost
-                looks[start] = 1 - over[start] + looks[look]
-                lags[start] = lag + lags[look]
-    return looks[10], lags[10]
+                polls[start] = 1 - over[start] + polls[poll]
+                lags[start] = lag + lags[poll]
+    return polls[10], lags[10]
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -323,11 +329,11 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def figures(watched: list[Watched]) -> str:
-    """A table row of what watching cost and gained."""
+    """A table row of what polling cost and gained."""
     lags = [one.lag for one in watched]
     return (
-        f"{statistics.mean(one.looks for one in watched):7.1f}"
-        f"{max(one.looks for one in watched):6d}"
+        f"{statistics.mean(one.polls for one in watched):7.1f}"
+        f"{max(one.polls for one in watched):6d}"
         f"{statistics.mean(one.requests for one in watched):10.1f}"
         f"{statistics.mean(lags):10.1f}{statistics.median(lags):9.1f}{percentile(lags, 0.95):9.1f}"
     )
@@ -336,11 +342,11 @@ def figures(watched: list[Watched]) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=500, help="jobs a row (default 500)")
+    parser.add_argument("--jobs", type=int, default=500, help="jobs per row (default 500)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
-    head = f"{'':42s}{'looks':>7s}{'most':>6s}{'requests':>10s}"
+    head = f"{'':42s}{'polls':>7s}{'most':>6s}{'requests':>10s}"
     head += f"{'lag mean':>10s}{'median':>9s}{'95%':>9s}"
     print(f"One job at a time, poll_interval {POLL_INTERVAL:g} s; lag in seconds\n{head}")
     for name, shape in SHAPES.items():
@@ -354,10 +360,10 @@ def main() -> None:
 
     print("\nsteady (10%), 10 min, planned by one who knows the distribution and hears no failure")
     for price in (0.2, 0.1, 0.05, 0.02):
-        looks, lag = best_plan(600, 0.1, price)
-        print(f"{'':42s}{looks:7.1f}{'':16s}{lag:10.1f}")
+        polls, lag = best_plan(600, 0.1, price)
+        print(f"{'':42s}{polls:7.1f}{'':16s}{lag:10.1f}")
 
-    print(f"\n{options.jobs} jobs of 10 to 60 minutes at once, 100 requests a minute\n{head}")
+    print(f"\n{options.jobs} jobs of 10 to 60 minutes at once, 100 requests per minute\n{head}")
     rows = (
         ("counted", 0, True),
         ("counted, 20 requests kept for the begun", 20, True),
@@ -366,9 +372,7 @@ def main() -> None:
     for title, reserve, counted in rows:
         shared = crowd(jobs=options.jobs, seed=options.seed, reserve=reserve, counted=counted)
         seen = [
-            Watched(wish.looks, wish.requests, wish.lag)
-            for wish in shared.wishes
-            if wish.lag is not None
+            Watched(job.polls, job.requests, job.lag) for job in shared.jobs if job.lag is not None
         ]
         print(f"{title:42s}{figures(seen)}")
         print(

@@ -15,6 +15,7 @@ import dagster as dg
 from dagster_hevo.api.models import ObjectField, Pipeline, PipelineObject
 from dagster_hevo.catalog.known_objects import KnownObjectFacts
 from dagster_hevo.jobs.objects import path_text
+from dagster_hevo.markdown import as_markdown
 
 KIND = "hevo"
 _PLAIN = re.compile(r"[A-Za-z0-9_. $-]+")
@@ -160,7 +161,9 @@ class DagsterHevoTranslator:
             key=["source", group_name_of(name), *map(key_part, path)],
             group_name=f"{group_name_of(name)}_source",
             kinds=set(source_kinds_of(pipeline.source.source_type)),
-            description=f"{item.name} in the source {name}, as Hevo reads it.",
+            description=(
+                f"{as_markdown(item.name)} in the source {as_markdown(name)}, as Hevo reads it."
+            ),
             metadata=metadata,
         )
 
@@ -203,7 +206,8 @@ def _origin_of(field: ObjectField) -> str | None:
     retyped = bool(kind) and (kind or "").lower() != (field.destination_type or kind or "").lower()
     if not renamed and not retyped:
         return None
-    return f"From {name} ({kind.lower()})." if kind else f"From {name}."
+    shown = as_markdown(name)
+    return f"From {shown} ({as_markdown(kind.lower())})." if kind else f"From {shown}."
 
 
 @lru_cache(maxsize=4096)

@@ -1,11 +1,11 @@
 """An answer as it came, and reading an error answer: its kind, its message, how long to wait.
 
-The message is cleaned of properties that may hold secrets before anybody sees it.
+Of an error's body only known properties are read, and of these only what a sentence says
+(`foreign_text.py`), before anybody sees it.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 import re
@@ -23,19 +23,24 @@ from dagster_hevo.api.errors import (
     HevoRateLimitError,
     HevoServerError,
 )
+from dagster_hevo.api.foreign_text import sentence_of, without_markup
 from dagster_hevo.api.refusals import says_that_a_job_runs
 
 LONGEST_RETRY_AFTER = 300.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LONGEST_SHOWN_BODY = 64 * 1024
+DEEPEST_MESSAGE = 4
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PRIVATE_PROPERTIES = ("config", "password", "secret", "token", "credential", "api_key")
-_JSON_PROPERTY = re.compile(r'[\w\]}]\\?"\s*:')
-# Escapes of them, or bytes that may spell one, in whichever encoding.
-_MAY_HOLD_HALVES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
-_TEXT_ENCODINGS = frozenset(
-    {"ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "iso8859-1", "cp1252"}
-)
+_MESSAGES = ("message", "error_message", "error", "error_description", "title", "detail", "errors")
+_MESSAGES_IN_A_LIST = (*_MESSAGES, "msg")
+_JSON_PROPERTY = re.compile(r"[\w\]}]\\?\"\s?:")
+_MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
+_MAY_HOLD_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+DEEPEST_JSON = 64
+"""Levels of lists and objects within each other. Hevo's answers have five; Python takes 1,000,
+and fewer where it has come far itself, so that the same answer would sometimes be read.
+"""
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class Answer(NamedTuple):
@@ -52,6 +57,10 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     is_cut: bool = False
+
+    def __repr__(self) -> str:
+        # Headers and body may repeat the keys, and the frames of an error show this.
+        return f"Answer(status={self.status}, {len(self.body)} bytes)"
 
     @property
     def is_success(self) -> bool:
@@ -70,37 +79,33 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The beginning of the body as text, in whichever encoding it is."""
-        body = self.body[:LONGEST_SHOWN_BODY]
-        _, _, charset = self.headers.get("Content-Type", "").lower().partition("charset=")
-        name = _encoding(charset.partition(";")[0].strip(" \"'"))
-        if name is not None:
-            return body.decode(name, "replace")
-        try:
-            # As a beginning, which may end within a character.
-            return codecs.getincrementaldecoder("utf-8")().decode(body)
-        except UnicodeDecodeError:
-            return body.decode("latin-1")
+        """The beginning of the body as text.
 
+        Always as UTF-8: an answer may name any of Python's encodings, of which some raise, some
+        take minutes, and some put the whole body into what they raise.
+        """
+        return self.body[:LONGEST_SHOWN_BODY].decode("utf-8", "replace")
 
-def _encoding(charset: str) -> str | None:
-    """An encoding that decodes any text quickly; Python has others, which raise or take long."""
-    try:
-        name = codecs.lookup(charset).name
-    except (LookupError, ValueError):
-        return None
-    return name if name in _TEXT_ENCODINGS else None
+    @property
+    def media_type(self) -> str:
+        """What kind of content it says it has, without anything else that the header may hold."""
+        stated = self.headers.get("Content-Type", "").lower().partition(";")[0].strip()
+        if not stated:
+            return "no content type"
+        return stated if _MEDIA_TYPE.fullmatch(stated) else "an odd content type"
 
 
 class ErrorText(NamedTuple):
     """What an error's body says.
 
     Attributes:
-        message: The message, without properties that may hold secrets.
+        message: What its known properties say, as a sentence without structure and values.
+        sense: All that it says, to judge by; never shown.
         was_json: Whether the body was a JSON object: Hevo's own logic answered, and no gateway.
     """
 
     message: str
+    sense: str
     was_json: bool
 
 
@@ -108,11 +113,45 @@ def json_of(body: bytes) -> object:
     """The JSON of a body, without halves of characters: no database or terminal takes these.
 
     Raises:
-        ValueError: It is not JSON.
-        RecursionError: It is too deep.
+        ValueError: It is not JSON, or too deep.
+        RecursionError: It is much too deep.
     """
-    content: object = json.loads(body)
-    return _without_halves(content) if _MAY_HOLD_HALVES.search(body) else content
+    text = body.decode("utf-8-sig", "replace")
+    content: object = json.loads(text)
+    if _may_be_deep(body) and _is_deep(content):
+        raise ValueError("too deep")
+    return _without_halves(content) if _MAY_HOLD_HALVES.search(text) else content
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Quickly, and in doubt yes: brackets in texts confuse it."""
+    brackets = body.translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(DEEPEST_JSON):
+        if not brackets:
+            return False
+        before = len(brackets)
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(brackets) == before:
+            return True
+    return bool(brackets)
+
+
+def _is_deep(content: object) -> bool:
+    level = [content]
+    for _ in range(DEEPEST_JSON + 1):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (
+                cast("dict[str, object]", each).values()
+                if isinstance(each, dict)
+                else cast("list[object]", each)
+            )
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _without_halves(content: object) -> object:
@@ -143,23 +182,14 @@ def error_kind(status: int, message: str) -> type[HevoApiError]:
 
 
 def error_text(answer: Answer) -> ErrorText:
-    """What an error's body says, without the properties that may hold secrets."""
+    """What an error's body says in the properties that are known to hold messages."""
     try:
         content = json_of(answer.body)
-        message = _find_message(content)
-        if message is None:
-            message = json.dumps(_without_private_properties(content))
     except (ValueError, RecursionError):
-        return ErrorText(shown_text(answer), was_json=False)
-    return ErrorText(message, was_json=isinstance(content, dict))
-
-
-def in_one_line(text: str) -> str:
-    """The text as a log can hold it: what moves the cursor, colours or is no character is left out.
-
-    Otherwise an answer could write lines of its own into a log.
-    """
-    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)
+        return ErrorText(shown_text(answer), without_markup(answer.text), was_json=False)
+    found = _find_message(content)
+    sense = without_markup(found or answer.text)
+    return ErrorText(sentence_of(found or ""), sense, was_json=isinstance(content, dict))
 
 
 def shown_text(answer: Answer) -> str:
@@ -170,36 +200,27 @@ def shown_text(answer: Answer) -> str:
     text = " ".join(answer.text.split())
     if text.startswith(("{", "[")) or _JSON_PROPERTY.search(text):
         return f"JSON that is cut short or broken ({len(answer.body)} bytes)."
-    return text
+    return sentence_of(text)
 
 
-def _find_message(answer: object) -> str | None:
-    if isinstance(answer, str):
-        return answer
-    if not isinstance(answer, Mapping):
+def _find_message(
+    content: object, known: tuple[str, ...] = _MESSAGES, levels: int = DEEPEST_MESSAGE
+) -> str | None:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, Mapping) or not levels:
         return None
-    properties = cast("Mapping[str, object]", answer)
-    for name in ("message", "error_message", "error", "detail", "errors"):
+    properties = cast("Mapping[str, object]", content)
+    for name in known:
         found: object = properties.get(name)
+        names = _MESSAGES
         if isinstance(found, list):
             found = next(iter(cast("list[object]", found)), None)
-        message = _find_message(found)
+            names = _MESSAGES_IN_A_LIST
+        message = _find_message(found, names, levels - 1)
         if message:
             return message
     return None
-
-
-def _without_private_properties(answer: object) -> object:
-    if isinstance(answer, Mapping):
-        properties = cast("Mapping[str, object]", answer)
-        return {
-            name: _without_private_properties(value)
-            for name, value in properties.items()
-            if not any(word in name.lower() for word in _PRIVATE_PROPERTIES)
-        }
-    if isinstance(answer, list):
-        return [_without_private_properties(item) for item in cast("list[object]", answer)]
-    return answer
 
 
 def retry_after_of(answer: Answer) -> float | None:

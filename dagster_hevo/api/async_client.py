@@ -12,6 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from dagster_hevo.api.client import HevoClient
+from dagster_hevo.api.confidential import Hidden
 from dagster_hevo.api.errors import HevoConfigurationError
 
 if TYPE_CHECKING:
@@ -88,12 +89,15 @@ class AsyncHevoClient:
     """
 
     def __init__(self, client: HevoClient | None = None, **settings: Any) -> None:
-        if client is not None and settings:
+        # First of all: an error's frames show the variables of this one.
+        hidden, names = Hidden(settings), sorted(settings)
+        del settings
+        if client is not None and names:
             raise HevoConfigurationError(
-                f"AsyncHevoClient got {', '.join(sorted(settings))} beside a client, which has its "
-                "own. Give either a client or settings."
+                f"AsyncHevoClient got {', '.join(names)} beside a client, which has its own. Give "
+                "either a client or settings."
             )
-        self.client = client if client is not None else HevoClient(**settings)
+        self.client = client if client is not None else HevoClient(**hidden.value)
 
     def __repr__(self) -> str:
         return f"AsyncHevoClient(base_url={self.client.base_url!r})"
@@ -136,6 +140,7 @@ class AsyncHevoClient:
     get_job_objects = _paged(HevoClient.get_job_objects)
     job_object_pages = _paged(HevoClient.job_object_pages)
     list_objects = _paged(HevoClient.list_objects)
+    object_pages = _paged(HevoClient.object_pages)
     get_object = _awaited(HevoClient.get_object)
     refresh_schema = _awaited(HevoClient.refresh_schema)
     resync_objects = _awaited(HevoClient.resync_objects)

@@ -50,7 +50,7 @@ class Board(NamedTuple):
     unsure_until: int = 0
 
     @classmethod
-    def from_json(cls, text: str | None) -> Board:
+    def from_json(cls, text: str | bytes | None) -> Board:
         """Read what `to_json` wrote; anything else is an empty board.
 
         Why: the board only orders requests, the log of sent ones limits them. Losing it is
@@ -70,7 +70,7 @@ class Board(NamedTuple):
                 watchers={str(job): int(expires) for job, expires in saved["watchers"].items()},
                 unsure_until=int(saved.get("unsure", 0)),
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return cls()
 
     def to_json(self) -> str:

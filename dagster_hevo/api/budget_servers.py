@@ -10,10 +10,10 @@ import copy
 import re
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from dagster_hevo.api.budget_board import Board, BudgetRules
 from dagster_hevo.api.budget_stores import (
@@ -22,6 +22,7 @@ from dagster_hevo.api.budget_stores import (
     Session,
     StoreUnavailable,
 )
+from dagster_hevo.api.confidential import Hidden, Secrets
 from dagster_hevo.api.errors import HevoConfigurationError
 
 
@@ -40,16 +41,31 @@ def import_driver(module: str, extra: str) -> Any:
         ) from error
 
 
+_PLAIN_ADDRESS = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+]*)://(?:[^/?#@]*@)?(?P<place>[A-Za-z0-9._-]+(?::\d{1,5})?"
+    r"(?:/[A-Za-z0-9_-]*)?)(?:\?[^@#]*)?"
+)
+
+
 def address_of(url: str) -> str:
-    """Where a store is, without user name, password and options, which may hold them too."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return url.split(":", 1)[0]
-    if "@" in parts.path:  # a slash in the password: part of it looks like the path
-        return parts.scheme
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    """Where a store is, without user name, password and options, which may hold them too.
+
+    Only what is written as an address should be is shown: in any other, what looks like a host, a
+    port or a path may be a part of the password.
+    """
+    found = _PLAIN_ADDRESS.fullmatch(url)
+    if found is None:
+        scheme = url.partition(":")[0]
+        return scheme if re.fullmatch(r"[a-z][a-z0-9+]{0,20}", scheme) else "a server"
+    return f"{found['scheme']}://{found['place']}"
+
+
+def secrets_of(url: str) -> Secrets:
+    """What no message about a store may repeat: its address, and the password in it."""
+    user_part = url.partition("://")[2].rpartition("@")[0]
+    password = user_part.partition(":")[2]
+    options = re.findall(r"password=([^&;]+)", url)
+    return Secrets((url, password, unquote(password), *options, *map(unquote, options)))
 
 
 def unreadable_address(form: str) -> HevoConfigurationError:
@@ -95,14 +111,19 @@ class PostgresStore:
 
     def __init__(self, url: str, user: str, patience: float = LOCK_PATIENCE_SECONDS) -> None:
         self.name = f"database {address_of(url)}"
-        self._url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+        self._secrets = secrets_of(url)
+        self._url = Hidden(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url))
+        del url  # an error's frames show the variables of this one
         self._user = user
         self._patience_ms = int(patience * 1000)
         self._psycopg = import_driver("psycopg", "postgres")
-        try:
-            import_driver("psycopg.conninfo", "postgres").conninfo_to_dict(self._url)
-        except self._psycopg.ProgrammingError:
-            raise unreadable_address("postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
+        read = import_driver("psycopg.conninfo", "postgres").conninfo_to_dict
+        is_readable = False
+        with suppress(self._psycopg.ProgrammingError):
+            is_readable = bool(read(self._url.value))
+        # Out here: what a driver says of an address quotes it, and must not hang on.
+        if not is_readable:
+            raise unreadable_address("postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
         self._opening = threading.Lock()
         self._bucket: Any = None
 
@@ -138,12 +159,12 @@ class PostgresStore:
                 yield Session(now, cast("RequestLog", bucket), board, post)
         except self._psycopg.Error as error:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            raise StoreUnavailable(reason) from None
+            raise StoreUnavailable(self._secrets.masked(reason)) from None
 
     @contextmanager
     def _connected(self) -> Generator[Any]:
         connection = self._psycopg.connect(
-            self._url,
+            self._url.value,
             connect_timeout=max(2, self._patience_ms // 1000),
             prepare_threshold=None,  # poolers between us and the server may not keep statements
         )
@@ -199,15 +220,19 @@ class RedisStore:
 
     def __init__(self, url: str, user: str, patience: float = LOCK_PATIENCE_SECONDS) -> None:
         self.name = f"database {address_of(url)}"
+        self._secrets = secrets_of(url)
         self._redis = import_driver("redis", "redis")
         self._key = f"dagster_hevo:{{{user}}}"
         self._patience = patience
-        try:
+        hidden = Hidden(url)
+        del url  # an error's frames show the variables of this one
+        self._client: Any = None
+        with suppress(ValueError):
             self._client = self._redis.Redis.from_url(
-                url, socket_timeout=patience, socket_connect_timeout=patience
+                hidden.value, socket_timeout=patience, socket_connect_timeout=patience
             )
-        except ValueError:
-            raise unreadable_address("redis://USER:PASSWORD@HOST:PORT/NUMBER") from None
+        if self._client is None:
+            raise unreadable_address("redis://USER:PASSWORD@HOST:PORT/NUMBER")
 
     @contextmanager
     def session(self, rules: BudgetRules) -> Generator[Session]:
@@ -239,7 +264,8 @@ class RedisStore:
 
                 yield Session(now, cast("RequestLog", bucket), board, post)
         except self._redis.RedisError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from None
+            reason = f"{type(error).__name__}: {error}"
+            raise StoreUnavailable(self._secrets.masked(reason)) from None
 
     def close(self) -> None:
         """Close the connections that are not in use."""

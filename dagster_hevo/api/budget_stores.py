@@ -8,7 +8,6 @@ the sliding window) and the board, to one process at a time. Stores on a server 
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import time
 import weakref
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from dagster_hevo.api.budget_board import Board, BudgetRules
+from dagster_hevo.api.private_files import make_private_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -218,8 +218,9 @@ class SqliteStore:
         try:
             connection, log = self._opened()
             connection.execute("BEGIN IMMEDIATE")
+            # As bytes: text that is no UTF-8 would raise, and what is damaged counts as empty.
             row = connection.execute(
-                "SELECT board FROM boards WHERE user = ?", (self._user,)
+                "SELECT CAST(board AS BLOB) FROM boards WHERE user = ?", (self._user,)
             ).fetchone()
             now = int(self._clock() * 1000)
             board = Board.from_json(row[0] if row else None).as_of(now, rules.interval_ms)
@@ -350,30 +351,6 @@ def use_write_ahead_log(connection: sqlite3.Connection, patience: float) -> None
             time.sleep(0.02)
         else:
             return
-
-
-def make_private_file(path: Path, *, in_own_folder: bool) -> None:
-    """Make an empty file that only its owner can read, in a folder likewise, if it is not there.
-
-    Args:
-        path: The file.
-        in_own_folder: Whether to refuse a folder that belongs to somebody else, if it is in one
-            where everybody may write, such as the temp folder: anybody could have put it, or a
-            link, there to read along or to be obeyed.
-
-    Raises:
-        OSError: It cannot be made, or the folder is refused.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    is_exposed = path.parent.parent.stat().st_mode & stat.S_IWOTH
-    if in_own_folder and is_exposed and hasattr(os, "geteuid"):
-        folder = path.parent.lstat()
-        if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.geteuid():
-            raise PermissionError(f"{path.parent} belongs to another user")
-    # Never open a file that is there: closing it again would drop the locks that this process
-    # holds on it through SQLite.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def default_path(user: str) -> Path:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
+from dagster_hevo.api.confidential import Hidden
 from dagster_hevo.api.enums import JobCompletionStatus, JobStatus, JobType, ResyncMode
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.exchange import Exchange
@@ -27,8 +27,10 @@ from dagster_hevo.api.models import (
     Source,
 )
 from dagster_hevo.api.pages import each_once, read_pages, read_value
+from dagster_hevo.api.paths import job_path, pipeline_path, require_some, segment
 from dagster_hevo.api.settings import (
     LEAST_TIMEOUT,
+    check_keys,
     check_number,
     resolve_base_url,
     retryable_codes,
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _M = TypeVar("_M", bound=HevoModel)
+_PLAIN_FIELDS = frozenset(
+    {"name", "destination_prefix", "replication_type", "load_mode", "schema_evolution", "schedule"}
+    | {"failure_handling_policy", "latency_alert"}
+)
+"""Fields of a pipeline that hold no secrets. Of all others nobody knows."""
 
 
 class HevoClient:
@@ -88,14 +95,13 @@ class HevoClient:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
-            if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] (callers without a type checker)
-                raise HevoConfigurationError(f"{name} is not text: {type(value).__name__}.")
-            if not value or not value.strip():
-                raise HevoConfigurationError(
-                    f"{name} is empty. Make API keys in Hevo (Settings, API Keys, as an owner) "
-                    f"and pass them, for example from the environment variable HEVO_{name.upper()}."
-                )
+        # First of all: an error's frames show the variables of this one.
+        keys = Hidden[dict[str, Any]]({"api_key": api_key, "api_secret": api_secret})
+        extras = Hidden[dict[str, Any]](
+            {"extra_headers": extra_headers or {}, "extra_kwargs": extra_kwargs or {}}
+        )
+        del api_key, api_secret, extra_headers, extra_kwargs
+        check_keys(keys)
         check_number("retry_limit", retry_limit, 1, is_whole=True)
         check_number("retry_delay", retry_delay, 0)
         check_number("page_size", page_size, 1, is_whole=True)
@@ -104,10 +110,9 @@ class HevoClient:
         self.page_size = page_size
         codes = retryable_codes(retryable_status_codes)
         self._exchange = Exchange(
-            api_key=api_key,
-            api_secret=api_secret,
-            extra_headers=extra_headers or {},
-            extra_kwargs=extra_kwargs or {},
+            **keys.value,
+            **extras.value,
+            base_url=self.base_url,
             monotonic=monotonic,
         )
         self._monotonic = monotonic
@@ -185,7 +190,7 @@ class HevoClient:
 
     def get_pipeline(self, pipeline_id: int) -> Pipeline:
         """One pipeline (GET /api/v1/pipelines/{pipeline_id})."""
-        return self._get_value(Pipeline, Request("GET", _pipeline(pipeline_id)), pipeline_id)
+        return self._get_value(Pipeline, Request("GET", pipeline_path(pipeline_id)), pipeline_id)
 
     def update_pipeline(self, pipeline_id: int, fields: Mapping[str, Any]) -> Pipeline:
         """Change some fields of a pipeline (PATCH /api/v1/pipelines/{pipeline_id}).
@@ -197,12 +202,12 @@ class HevoClient:
         Returns:
             The pipeline as it is now.
         """
-        _require_some("fields", fields)
+        require_some("fields", fields)
         request = Request(
             "PATCH",
-            _pipeline(pipeline_id),
+            pipeline_path(pipeline_id),
             body=dict(fields),
-            is_confidential="source" in fields,
+            is_confidential=not _PLAIN_FIELDS.issuperset(fields),
         )
         return self._get_value(Pipeline, request, pipeline_id)
 
@@ -216,15 +221,15 @@ class HevoClient:
         Returns:
             The source's settings. ``config`` may hold passwords; it is not shown by ``repr``.
         """
-        _require_some("fields", fields)
+        require_some("fields", fields)
         wrapped = set(fields) == {"config"} and isinstance(fields["config"], Mapping)
         body = dict(fields) if wrapped else {"config": dict(fields)}
-        path = f"{_pipeline(pipeline_id)}/sources"
+        path = f"{pipeline_path(pipeline_id)}/sources"
         return self._get_value(Source, Request("PATCH", path, body=body, is_confidential=True))
 
     def enable_pipeline(self, pipeline_id: int) -> None:
         """Let scheduled and manual syncs run again (POST .../actions/enable)."""
-        self._transport.send(Request("POST", f"{_pipeline(pipeline_id)}/actions/enable"))
+        self._transport.send(Request("POST", f"{pipeline_path(pipeline_id)}/actions/enable"))
 
     def disable_pipeline(self, pipeline_id: int, cancel_active_jobs: bool = False) -> None:
         """Refuse scheduled and manual syncs until enabled again (POST .../actions/disable).
@@ -236,7 +241,7 @@ class HevoClient:
         self._transport.send(
             Request(
                 "POST",
-                f"{_pipeline(pipeline_id)}/actions/disable",
+                f"{pipeline_path(pipeline_id)}/actions/disable",
                 body={"cancel_active_jobs": cancel_active_jobs},
             )
         )
@@ -249,7 +254,7 @@ class HevoClient:
         Raises:
             HevoConflictError: A job is in progress.
         """
-        self._trigger(f"{_pipeline(pipeline_id)}/actions/sync-now")
+        self._trigger(f"{pipeline_path(pipeline_id)}/actions/sync-now")
 
     def resync_pipeline(
         self, pipeline_id: int, resync_mode: ResyncMode | str = ResyncMode.EVOLVE_AND_MERGE
@@ -270,7 +275,7 @@ class HevoClient:
             raise HevoConfigurationError(
                 f"resync_mode is {resync_mode!r}: it must be {modes}."
             ) from None
-        path = f"{_pipeline(pipeline_id)}/actions/resync"
+        path = f"{pipeline_path(pipeline_id)}/actions/resync"
         self._trigger(path, {"resync_mode": mode.value})
 
     # Jobs
@@ -286,11 +291,11 @@ class HevoClient:
             pipeline_id: The pipeline.
             begin_at: The ``next_cursor`` of an earlier page, to go on after it.
         """
-        return self._pages(Job, f"{_pipeline(pipeline_id)}/jobs", begin_at)
+        return self._pages(Job, f"{pipeline_path(pipeline_id)}/jobs", begin_at)
 
     def get_job(self, pipeline_id: int, job_id: str) -> Job:
         """One job (GET .../jobs/{job_id})."""
-        return self._get_value(Job, Request("GET", _job(pipeline_id, job_id)), job_id)
+        return self._get_value(Job, Request("GET", job_path(pipeline_id, job_id)), job_id)
 
     def get_job_completion_status(self, pipeline_id: int, job_id: str) -> JobCompletionStatus:
         """What a job's status means to somebody waiting for it (GET .../jobs/{job_id})."""
@@ -310,7 +315,7 @@ class HevoClient:
 
     def cancel_job(self, pipeline_id: int, job_id: str) -> None:
         """Stop a job; what it has loaded stays loaded and billed (POST .../actions/cancel)."""
-        path = f"{_job(pipeline_id, job_id)}/actions/cancel"
+        path = f"{job_path(pipeline_id, job_id)}/actions/cancel"
         self._transport.send(Request("POST", path, is_urgent=True))
 
     def get_job_objects(self, pipeline_id: int, job_id: str) -> Iterator[JobObject]:
@@ -327,22 +332,33 @@ class HevoClient:
             job_id: The job.
             begin_at: The ``next_cursor`` of an earlier page, to go on after it.
         """
-        return self._pages(JobObject, f"{_job(pipeline_id, job_id)}/objects", begin_at)
+        return self._pages(JobObject, f"{job_path(pipeline_id, job_id)}/objects", begin_at)
 
     # Objects
 
     def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
         """The objects of a pipeline, without their columns (GET .../objects)."""
-        return each_once(self._pages(PipelineObject, f"{_pipeline(pipeline_id)}/objects"))
+        return each_once(self.object_pages(pipeline_id))
+
+    def object_pages(
+        self, pipeline_id: int, begin_at: str | None = None
+    ) -> Iterator[Page[PipelineObject]]:
+        """The objects of a pipeline a page at a time, without their columns (GET .../objects).
+
+        Args:
+            pipeline_id: The pipeline.
+            begin_at: The ``next_cursor`` of an earlier page, to go on after it.
+        """
+        return self._pages(PipelineObject, f"{pipeline_path(pipeline_id)}/objects", begin_at)
 
     def get_object(self, pipeline_id: int, object_id: str) -> PipelineObject:
         """One object with its columns (GET .../objects/{object_id})."""
-        path = f"{_pipeline(pipeline_id)}/objects/{_segment('object_id', object_id)}"
+        path = f"{pipeline_path(pipeline_id)}/objects/{segment('object_id', object_id)}"
         return self._get_value(PipelineObject, Request("GET", path), object_id)
 
     def refresh_schema(self, pipeline_id: int) -> None:
         """Read the source's schema again (POST .../objects/actions/refresh-schema)."""
-        path = f"{_pipeline(pipeline_id)}/objects/actions/refresh-schema"
+        path = f"{pipeline_path(pipeline_id)}/objects/actions/refresh-schema"
         self._transport.send(Request("POST", path, body={}))
 
     def resync_objects(
@@ -360,11 +376,11 @@ class HevoClient:
         Raises:
             HevoConflictError: A job is in progress.
         """
-        path = f"{_pipeline(pipeline_id)}/objects/actions/resync"
+        path = f"{pipeline_path(pipeline_id)}/objects/actions/resync"
         ids = object_ids if isinstance(object_ids, str) else [str(each) for each in object_ids]
-        _require_some("object_ids", ids)
+        require_some("object_ids", ids)
         for each in ids:
-            _ = _segment("object_ids", each)
+            _ = segment("object_ids", each)
         self._trigger(path, {"object_ids": ids, "drop_and_load": drop_and_load})
 
     # Underneath
@@ -381,28 +397,3 @@ class HevoClient:
 
 def _entries(pages: Iterator[Page[_M]]) -> Iterator[_M]:
     return chain.from_iterable(page.entries for page in pages)
-
-
-def _pipeline(pipeline_id: int) -> str:
-    if isinstance(pipeline_id, bool) or not isinstance(pipeline_id, int) or pipeline_id < 1:  # pyright: ignore[reportUnnecessaryIsInstance] (callers without a type checker)
-        raise HevoConfigurationError(
-            f"pipeline_id is {pipeline_id!r}: it must be the number that Hevo shows for the "
-            "pipeline, e.g. 123."
-        )
-    return f"/api/v1/pipelines/{pipeline_id}"
-
-
-def _job(pipeline_id: int, job_id: str) -> str:
-    return f"{_pipeline(pipeline_id)}/jobs/{_segment('job_id', job_id)}"
-
-
-def _segment(name: str, value: str) -> str:
-    text = str(value)
-    if not text.strip() or text in {".", ".."}:
-        raise HevoConfigurationError(f"{name} is {value!r}: it must be an id as Hevo lists it.")
-    return quote(text, safe="")
-
-
-def _require_some(name: str, value: Sequence[object] | Mapping[str, object]) -> None:
-    if isinstance(value, str) or not value:
-        raise HevoConfigurationError(f"{name} is {value!r}: it must name at least one.")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeVar
 
+from dagster_hevo.api.foreign_text import escaped
+
 _E = TypeVar("_E", bound="OpenEnum")
 
 
@@ -30,6 +32,7 @@ class OpenEnum(str, Enum):
         known = cls.__members__.get(spelling)
         if known is not None:
             return known
+        value = escaped(value)
         unknown = str.__new__(cls, value)
         unknown._name_ = value
         unknown._value_ = value

@@ -6,6 +6,7 @@ Whether a request is repeated, and what its answer means, is decided in `transpo
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -21,12 +22,14 @@ import urllib3.exceptions
 from dagster_hevo.api.answers import Answer, date_of
 from dagster_hevo.api.bounded_body import LONGEST_BODY, LONGEST_ERROR_BODY, Body, read_body
 from dagster_hevo.api.broken_connections import connection_error
-from dagster_hevo.api.confidential import secrets_in
+from dagster_hevo.api.confidential import Hidden, Secrets, secrets_in
 from dagster_hevo.api.errors import HevoConfigurationError
+from dagster_hevo.api.settings import is_loopback
 from dagster_hevo.api.total_time import BoundedAdapter
 from dagster_hevo.version import __version__
 
 MAX_CONNECTIONS = 8
+_log = logging.getLogger("dagster_hevo")
 _OWN_REQUEST_ARGUMENTS = frozenset(
     {
         *("allow_redirects", "auth", "data", "files", "headers", "json", "method", "params"),
@@ -56,7 +59,7 @@ class Request:
     is_confidential: bool = False
 
 
-class _Session(requests.Session):
+class HevoSession(requests.Session):
     """Leaves redirects to us: `requests` would stumble over a URL that cannot be read.
 
     It also reads proxies and certificates from the environment once per host, not once per
@@ -71,12 +74,16 @@ class _Session(requests.Session):
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
-        host = urlsplit(str(url)).netloc
-        if host not in self._settings:
-            self._settings[host] = super().merge_environment_settings(
-                url, proxies, stream, verify, cert
-            )
-        return dict(self._settings[host])
+        parts = urlsplit(str(url))
+        if parts.netloc not in self._settings:
+            given: dict[str, str] = dict(proxies or {})
+            found: Any = super().merge_environment_settings(url, dict(given), stream, verify, cert)
+            if is_loopback(parts.hostname or ""):
+                # Plain http is allowed there because the keys do not leave the machine: a proxy
+                # that the environment names would get them to read.
+                found["proxies"] = given
+            self._settings[parts.netloc] = found
+        return dict(self._settings[parts.netloc])
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -90,11 +97,13 @@ class Exchange:
         api_secret: Its password.
         extra_headers: Sent with every request, over the headers set here.
         extra_kwargs: Handed to every ``requests`` call (``proxies``, ``verify``, ``cert``).
+        base_url: Where it will send to, to check the proxies by.
         monotonic: The clock by which Hevo's time is carried on.
 
     Raises:
         HevoConfigurationError: If ``extra_kwargs`` names an argument that is set here or that
-            ``requests`` does not have, or ``extra_headers`` holds what no header can.
+            ``requests`` does not have, or a proxy that would read the keys, or ``extra_headers``
+            holds what no header can.
     """
 
     def __init__(
@@ -104,22 +113,31 @@ class Exchange:
         api_secret: str,
         extra_headers: Mapping[str, str],
         extra_kwargs: Mapping[str, Any],
+        base_url: str = "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        _check_extras(extra_headers, extra_kwargs)
-        self._token = b64encode(f"{api_key}:{api_secret}".encode()).decode()
-        given = secrets_in(extra_headers, extra_kwargs.get("proxies"))
-        self.secrets = (api_key, api_secret, self._token, *given)
+        # First of all: an error's frames show the variables of this one.
+        keys, headers, kwargs = (
+            Hidden((api_key, api_secret)),
+            Hidden(dict(extra_headers)),
+            Hidden(dict(extra_kwargs)),
+        )
+        del api_key, api_secret, extra_headers, extra_kwargs
+        _check_extras(headers, kwargs)
+        _check_proxies(kwargs, base_url)
+        self._token = Hidden(b64encode(":".join(keys.value).encode()).decode())
+        given = secrets_in(headers.value, kwargs.value)
+        self.secrets = Secrets((*keys.value, self._token.value, *given))
         self.requests_sent = 0
         self._monotonic = monotonic
-        self._extra_kwargs = dict(extra_kwargs)
+        self._extra_kwargs = kwargs
         self._hevo_time: tuple[int, float] | None = None  # replaced as one: threads share it
-        self._session = _Session()
+        self._session = HevoSession()
         self._session.headers.update(
             {
                 "User-Agent": f"dagster-hevo/{__version__}",
                 "Accept": "application/json",
-                **extra_headers,
+                **headers.value,
             }
         )
         # As Hevo's own client does, also where there is no body.
@@ -168,7 +186,7 @@ class Exchange:
                 timeout=timeout,
                 allow_redirects=False,
                 stream=True,
-                **self._extra_kwargs,
+                **self._extra_kwargs.value,
             )
             self._remember_date(response.headers)
             body = self._read_body(response)
@@ -204,28 +222,49 @@ class Exchange:
 
     def _signed(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         # Not the tuple that `requests` offers: it reads keys as Latin-1 and breaks on others.
-        prepared.headers["Authorization"] = f"Basic {self._token}"
+        prepared.headers["Authorization"] = f"Basic {self._token.value}"
         return prepared
 
 
-def _check_extras(extra_headers: Mapping[str, str], extra_kwargs: Mapping[str, Any]) -> None:
-    taken = sorted(_OWN_REQUEST_ARGUMENTS & extra_kwargs.keys())
+def _check_extras(headers: Hidden[dict[str, str]], kwargs: Hidden[dict[str, Any]]) -> None:
+    taken = sorted(_OWN_REQUEST_ARGUMENTS & kwargs.value.keys())
     if taken:
         raise HevoConfigurationError(
             f"extra_kwargs may not hold {', '.join(taken)}: the client sets it. "
             "Use the client's own settings (timeout, extra_headers) instead."
         )
-    unknown = sorted(extra_kwargs.keys() - _REQUEST_ARGUMENTS)
+    unknown = sorted(kwargs.value.keys() - _REQUEST_ARGUMENTS)
     if unknown:
         raise HevoConfigurationError(
             f"extra_kwargs holds {', '.join(unknown)}, which requests.Session.request does not "
             "take. It takes, for example, proxies, verify and cert."
         )
-    unfit = [name for name, value in extra_headers.items() if not _fits_a_header(name, value)]
+    unfit = [name for name in headers.value if not _fits_a_header(name, headers.value[name])]
     if unfit:
         raise HevoConfigurationError(
             f"extra_headers: {', '.join(map(repr, unfit))} cannot be sent. Names and values "
             "must be text without line breaks and leading spaces."
+        )
+    if kwargs.value.get("verify") is False:
+        _log.warning(
+            "extra_kwargs has verify=False: whoever is between this machine and Hevo can read the "
+            "API secret. Set verify to the file of the certificate authority instead."
+        )
+
+
+def _check_proxies(kwargs: Hidden[dict[str, Any]], base_url: str) -> None:
+    """Refuse a proxy elsewhere for plain http, which is for this machine only."""
+    if not base_url.startswith("http://"):
+        return
+    proxy = Hidden(requests.utils.select_proxy(base_url, kwargs.value.get("proxies")))
+    try:
+        host = urlsplit(proxy.value).hostname if proxy.value else "localhost"
+    except ValueError:
+        return  # `requests` cannot read it either
+    if not is_loopback(host or ""):
+        raise HevoConfigurationError(
+            f"extra_kwargs has a proxy, {host}, for a base_url with plain http: it would get the "
+            "API secret to read. Take the proxy out, or use https."
         )
 
 

@@ -24,6 +24,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from dagster_hevo.api.foreign_text import FIT_TO_SHOW, escaped
+
 LARGEST_COUNT = 2**63 - 1
 LONGEST_NUMBER = 40
 EARLIEST_MS = 946_684_800_000
@@ -132,6 +134,12 @@ def _measure(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return escaped(value)
+    return _text_of_number(value)
+
+
+def _text_of_number(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return str(value) if abs(value) <= LARGEST_COUNT else None
@@ -159,9 +167,16 @@ def _iso_8601(text: str) -> int | None:
 
 
 def _id(value: object) -> str:
-    text = _text(value)
+    text = _text_of_number(value)
     if text is None:
         raise ValueError("no id")
+    return text
+
+
+def _name(value: object) -> str:
+    text = _text(value)
+    if text is None:
+        raise ValueError("no name")
     return text
 
 
@@ -175,8 +190,12 @@ def _pipeline_id(value: object) -> int:
 _PlainCount: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=LARGEST_COUNT)]
 _PlainTime: TypeAlias = Annotated[int, Field(strict=True, ge=EARLIEST_MS, le=LATEST_MS)]
 _PlainMeasure: TypeAlias = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-# Blanks and dots alone are no id, since a path cannot name them.
-_PlainId: TypeAlias = Annotated[str, Field(pattern=r"[^\s.]")]
+_PlainText: TypeAlias = Annotated[str, Field(pattern=FIT_TO_SHOW)]
+# Blanks and dots alone are no id, since a path cannot name them; nor is what cannot be shown,
+# which, escaped, would be another.
+_PlainId: TypeAlias = Annotated[
+    str, Field(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*[^\s.\p{C}\p{Zl}\p{Zp}][^\p{C}\p{Zl}\p{Zp}]*$")
+]
 
 Count: TypeAlias = Annotated[_PlainCount, ReadOtherwise(lambda value: _count(value) or 0)]
 """How many: an integer, 0 where it cannot be read."""
@@ -186,15 +205,15 @@ MaybeMeasure: TypeAlias = Annotated[_PlainMeasure | None, ReadOtherwise(_measure
 """A number that may have a fraction and is not negative."""
 MaybeTime: TypeAlias = Annotated[_PlainTime | None, _ReadTimeOtherwise()]
 """Epoch milliseconds; ISO 8601 is read too, as UTC where it names no zone."""
-MaybeText: TypeAlias = Annotated[str | None, ReadOtherwise(_text)]
-"""Text; an integer is read as text."""
-MaybeId: TypeAlias = Annotated[_PlainId | None, ReadOtherwise(_text)]
+MaybeText: TypeAlias = Annotated[_PlainText | None, ReadOtherwise(_text)]
+"""Text, with the codes of characters that are not fit to be shown; an integer is read as text."""
+MaybeId: TypeAlias = Annotated[_PlainId | None, ReadOtherwise(_text_of_number)]
 """An id; an integer is read as text, blank text is no id."""
 MaybeFlag: TypeAlias = Annotated[bool | None, constant(None)]
 """Whether something holds."""
 Id: TypeAlias = Annotated[_PlainId, _ReadNeededOtherwise(_id)]
 """An id without which the value has no use."""
-Name: TypeAlias = Annotated[str, _ReadNeededOtherwise(_id)]
+Name: TypeAlias = Annotated[_PlainText, _ReadNeededOtherwise(_name)]
 """A name without which the value has no use."""
 PipelineId: TypeAlias = Annotated[
     Annotated[int, Field(strict=True, ge=1)], _ReadNeededOtherwise(_pipeline_id)

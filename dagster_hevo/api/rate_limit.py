@@ -9,11 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import time
-import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dagster_hevo.api.budget_board import (
@@ -24,15 +21,14 @@ from dagster_hevo.api.budget_board import (
     BudgetRules,
     Ticket,
 )
+from dagster_hevo.api.budget_choice import in_process_store, store_for
 from dagster_hevo.api.budget_stores import (
     BudgetStore,
-    MemoryStore,
     Session,
-    SqliteStore,
     StoreUnavailable,
-    default_path,
     hash_of_key,
 )
+from dagster_hevo.api.confidential import Hidden
 from dagster_hevo.api.errors import HevoConfigurationError
 
 if TYPE_CHECKING:
@@ -344,9 +340,11 @@ def open_budget(
             f"requests_per_minute is {requests_per_minute}: it must be 0 (no limit) or more."
         )
     user = hash_of_key(user_key)
+    hidden = Hidden(store)
+    del user_key, store  # an error's frames show the variables of this one
     in_process = in_process_store(user, clock)
     return RequestBudget(
-        store_for(store, user, clock, in_process) if requests_per_minute else in_process,
+        store_for(hidden, user, clock, in_process) if requests_per_minute else in_process,
         in_process,
         rules=BudgetRules(requests_per_minute, int(window_seconds * 1000)),
         name=f"Hevo user {user[:8]}",
@@ -354,44 +352,3 @@ def open_budget(
         sleep=sleep,
         log=log or logging.getLogger("dagster_hevo"),
     )
-
-
-def store_for(
-    store: str | None, user: str, clock: Callable[[], float], in_process: BudgetStore
-) -> BudgetStore:
-    """The store that a setting names; arguments and errors as in `open_budget`."""
-    if store is None:
-        return SqliteStore(default_path(user), user, clock, in_own_folder=True)
-    if store == "memory":
-        return in_process
-    scheme, _, rest = store.partition("://")
-    if scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
-        return SqliteStore(Path(rest[1:]).absolute(), user, clock)
-    if scheme.split("+")[0] in {"postgresql", "postgres"}:
-        from dagster_hevo.api.budget_servers import PostgresStore
-
-        return PostgresStore(store, user)
-    if scheme in {"redis", "rediss"}:
-        from dagster_hevo.api.budget_servers import RedisStore
-
-        return RedisStore(store, user)
-    # It may hold a password, so it is not repeated.
-    raise HevoConfigurationError(
-        "rate_limit_store names no store that is known. Leave it out for a SQLite file, or set "
-        "memory, sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or redis://HOST."
-    )
-
-
-_opening = threading.Lock()
-_in_process_stores: weakref.WeakValueDictionary[tuple[str, Callable[[], float]], MemoryStore] = (
-    weakref.WeakValueDictionary()
-)
-
-
-def in_process_store(user: str, clock: Callable[[], float]) -> MemoryStore:
-    """The store that all budgets of one user in this process share."""
-    with _opening:
-        store = _in_process_stores.get((user, clock))
-        if store is None:
-            store = _in_process_stores[user, clock] = MemoryStore(clock)
-        return store

@@ -11,8 +11,10 @@ import math
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 from urllib.parse import urlsplit
 
+from dagster_hevo.api.confidential import Hidden
 from dagster_hevo.api.errors import REGIONS, HevoConfigurationError
 
 DEFAULT_RETRYABLE_STATUS_CODES = frozenset({429, *range(500, 600)})
@@ -73,6 +75,23 @@ def check_names(given: Iterable[str], known: Iterable[str]) -> None:
             )
 
 
+def check_keys(keys: Hidden[dict[str, Any]]) -> None:
+    """Refuse keys that are none.
+
+    Raises:
+        HevoConfigurationError: One is no text, or empty.
+    """
+    for name in keys.value:
+        if keys.value[name] is not None and not isinstance(keys.value[name], str):
+            kind = type(keys.value[name]).__name__
+            raise HevoConfigurationError(f"{name} is not text: {kind}.")
+        if not (keys.value[name] or "").strip():
+            raise HevoConfigurationError(
+                f"{name} is empty. Make API keys in Hevo (Settings, API Keys, as an owner) "
+                f"and pass them, for example from the environment variable HEVO_{name.upper()}."
+            )
+
+
 def retryable_codes(given: Iterable[int] | None) -> frozenset[int]:
     """The status codes worth another attempt: those given, else the default.
 
@@ -127,7 +146,7 @@ def resolve_base_url(region: str, base_url: str | None) -> str:
         raise HevoConfigurationError(
             "base_url holds a user name or password: set api_key and api_secret instead."
         )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise HevoConfigurationError(
             f"base_url is plain http to {parts.hostname}, which would send the API secret readable "
             "to everyone in between: use https. Plain http is for this machine (a sandbox) only."
@@ -135,7 +154,8 @@ def resolve_base_url(region: str, base_url: str | None) -> str:
     return base_url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:

@@ -122,6 +122,12 @@ class _BoundedResponse(http.client.HTTPResponse):
         if until is not None:
             self.fp = io.BufferedReader(_BoundedReads(self.fp.detach(), sock, until))
 
+    def begin(self) -> None:
+        super().begin()
+        # What is no header goes unread: `urllib3` would write it into the log as it came.
+        self.msg.set_payload("")
+        self.msg.defects = []
+
     def _read_status(self) -> tuple[str, int, str]:
         while True:
             version, status, reason = cast("Any", super())._read_status()

@@ -11,7 +11,7 @@ import inspect
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -23,27 +23,29 @@ from dagster_hevo.api.answers import (
     Answer,
     error_kind,
     error_text,
-    in_one_line,
     json_of,
     retry_after_of,
     shown_text,
 )
 from dagster_hevo.api.bounded_body import LONGEST_BODY
-from dagster_hevo.api.confidential import spellings_of, texts_in, without, without_cut_secret
+from dagster_hevo.api.confidential import masked_error
 from dagster_hevo.api.errors import (
     HevoApiError,
     HevoConfigurationError,
     HevoConflictError,
     HevoConnectionError,
+    HevoError,
     HevoGarbledResponseError,
     HevoRateLimitError,
     HevoResponseError,
 )
 from dagster_hevo.api.exchange import Exchange, Request
+from dagster_hevo.api.foreign_text import MOST_READ, escaped
 
 __all__ = ["Budget", "Request", "RetryRules", "Transport"]
 
 SHOWN_CHARACTERS = 500
+NOT_SHOWN = "what it says is not shown, because the request held settings."
 MAX_REDIRECTS = 3
 LONGEST_RETRY_DELAY = 60.0
 
@@ -184,14 +186,39 @@ class Transport:
             self._wait_for_budget(request)
             left = self._time_left(request)
             timeout = self._timeout if left is None else min(self._timeout, left)
-            answer = self._exchange.send(request, url, query, timeout)
-            if not answer.is_redirect:
-                return self._read(request, answer)
+            content, leads_to = self._exchanged(request, url, query, timeout)
+            if leads_to is None:
+                return content
             # The URL that it leads to has its own query.
-            url, query = self._redirected(request, url, answer), dict[str, str]()
+            url, query = leads_to, dict[str, str]()
         raise HevoResponseError(
             request.method, request.path, "redirected in circles. Check base_url."
         )
+
+    def _exchanged(
+        self, request: Request, url: str, query: Mapping[str, str], timeout: float
+    ) -> tuple[Any, str | None]:
+        """What a request is answered, or where it is to be sent instead.
+
+        The one place where errors leave. An answer can make any code stumble that reads it: here
+        that becomes an error which says so. All messages are masked, and nothing that led to an
+        error hangs on to it, since headers and bodies do to that.
+        """
+        failure: BaseException
+        try:
+            answer = self._exchange.send(request, url, query, timeout)
+            if answer.is_redirect:
+                return None, self._redirected(request, url, answer)
+            return self._read(request, answer), None
+        except HevoError as known:
+            failure = known
+        except Exception as unforeseen:  # noqa: BLE001 (the edge: an answer may cause any)
+            failure = _unreadable(request, unforeseen)
+        except BaseException as interruption:  # noqa: BLE001 (raised again below)
+            failure = interruption
+        if isinstance(failure, HevoError):
+            masked_error(failure, self._exchange.secrets)
+        raise failure.with_traceback(None)
 
     def _time_left(self, request: Request) -> float | None:
         """Seconds until the deadline, None without one.
@@ -233,12 +260,12 @@ class Transport:
         if request.method != "GET" or not same_place:
             # Without a user name and password that may stand before the host.
             where = f"{there.scheme}://{there.netloc.rpartition('@')[2]}"
+            where = "an address" if request.is_confidential else self._shown(where)
             raise HevoResponseError(
                 request.method,
                 request.path,
-                f"answered with a redirect to {self._without_secrets(request, where)}, which is "
-                "not followed: the keys belong to the host of base_url, and a change is not sent "
-                "twice. Check region or base_url.",
+                f"answered with a redirect to {where}, which is not followed: the keys belong to "
+                "the host of base_url, and a change is not sent twice. Check region or base_url.",
             )
         return target
 
@@ -271,14 +298,13 @@ class Transport:
         raise self._garbled(request, answer)
 
     def _garbled(self, request: Request, answer: Answer) -> HevoGarbledResponseError:
-        kind = self._without_secrets(request, answer.headers.get("Content-Type", ""))[:100]
-        shown = self._without_secrets(request, shown_text(answer))
-        what = f"an answer that is not JSON ({kind or 'no content type'}): {shown}"
+        shown = NOT_SHOWN if request.is_confidential else self._shown(shown_text(answer))
         return HevoGarbledResponseError(
             request.method,
             request.path,
-            f"status {answer.status} with {what} What to do: check that region or base_url "
-            "leads to Hevo's API and that no proxy or login page answers in its place.",
+            f"status {answer.status} with an answer that is not JSON ({answer.media_type}): {shown}"
+            " What to do: check that region or base_url leads to Hevo's API and that no proxy or "
+            "login page answers in its place.",
         )
 
     def _api_error(self, request: Request, answer: Answer) -> HevoApiError:
@@ -288,26 +314,33 @@ class Transport:
         if status == 429 and self._budget is not None:
             self._budget.exhaust(retry_after if retry_after is not None else 60.0)
         # Judged by the whole text: what is masked or cut off may hold the words that matter.
-        kind = error_kind(status, text.message)
-        message = self._without_secrets(request, text.message, is_cut=answer.is_cut)
+        kind = error_kind(status, text.sense)
+        message = text.message
+        if request.is_confidential and message:
+            message = NOT_SHOWN
         return kind(
             status,
             request.method,
             request.path,
-            message,
+            self._shown(message, is_cut=answer.is_cut),
             retry_after=retry_after,
             was_json=text.was_json,
         )
 
-    def _without_secrets(self, request: Request, text: str, *, is_cut: bool = False) -> str:
-        secrets = [*self._exchange.secrets]
-        if request.is_confidential:
-            secrets += texts_in(request.body)
-        spellings = spellings_of(secrets)
-        masked = without(spellings, text)
-        if is_cut:
-            masked = without_cut_secret(spellings, masked)
-        return in_one_line(masked[:SHOWN_CHARACTERS])
+    def _shown(self, text: str, *, is_cut: bool = False) -> str:
+        """A foreign text as a part of a message; masked before it is cut, lest half a key stays."""
+        masked = self._exchange.secrets.masked(text, is_cut=is_cut or len(text) >= MOST_READ)
+        return escaped(masked[:SHOWN_CHARACTERS])
+
+
+def _unreadable(request: Request, caught: Exception) -> HevoGarbledResponseError:
+    return HevoGarbledResponseError(
+        request.method,
+        request.path,
+        f"the answer cannot be read ({type(caught).__name__}). What to do: check that region or "
+        "base_url leads to Hevo's API and that no proxy answers in its place; if none does, report "
+        "it to the makers of dagster-hevo.",
+    )
 
 
 def _takes_timeout(budget: Budget | None) -> bool:

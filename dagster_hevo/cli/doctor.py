@@ -31,7 +31,7 @@ from dagster_hevo.cli.findings import (
     version_finding,
     wrong,
 )
-from dagster_hevo.cli.output import console, write_json
+from dagster_hevo.cli.output import console, shown, write_json
 
 if TYPE_CHECKING:
     from dagster_hevo.resources import HevoResource
@@ -97,12 +97,13 @@ def _reach(address: str) -> list[Finding]:
     import requests
 
     from dagster_hevo.api.broken_connections import connection_error
+    from dagster_hevo.api.exchange import HevoSession
     from dagster_hevo.version import __version__
 
     path = "/api/v1/pipelines"
     began = time.time()
     try:
-        response = requests.get(
+        response = HevoSession().get(
             f"{address}{path}",
             params={"limit": "1"},
             headers={"User-Agent": f"dagster-hevo/{__version__}"},
@@ -201,7 +202,7 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         line = Text()
         line.append(f"{finding.level:<5} ", style=finding.level.style)
-        line.append(f"{finding.what:<{width}}  {finding.said}")
+        line.append(f"{finding.what:<{width}}  {shown(finding.said)}")
         screen.print(line, soft_wrap=True)
         if finding.mend:
-            screen.print(Text(f"{'':<{width + 8}}To mend: {finding.mend}"), soft_wrap=True)
+            screen.print(Text(f"{'':<{width + 8}}To mend: {shown(finding.mend)}"), soft_wrap=True)

@@ -40,6 +40,11 @@ class CommandError(click.ClickException):
         super().__init__(message)
         self.exit_code = int(exit_code)  # pyright: ignore[reportAttributeAccessIssue] (click reads it from the exception)
 
+    def format_message(self) -> str:
+        from dagster_hevo.api.foreign_text import escaped_lines
+
+        return escaped_lines(self.message)
+
 
 class HevoCommand(click.Command):
     """A command that talks to Hevo: its errors are messages, its log goes to stderr."""
@@ -126,4 +131,6 @@ class _OnStderr(logging.Handler):
     """Writes to the stderr of the moment, so that a progress bar can stand aside."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        from dagster_hevo.api.foreign_text import escaped
+
+        click.echo(escaped(record.getMessage()), err=True)

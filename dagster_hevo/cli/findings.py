@@ -121,7 +121,7 @@ def clock_finding(date: str | None, began: float, ended: float) -> Finding:
     """
     try:
         there = None if date is None else parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         there = None
     if there is None:
         return Finding("clock", Level.OK, "the answer tells no time to compare with")

@@ -12,7 +12,7 @@ import click
 
 from dagster_hevo.cli.account import with_account
 from dagster_hevo.cli.exits import ExitCode, HevoCommand
-from dagster_hevo.cli.output import job_json, moment, write_json, write_table
+from dagster_hevo.cli.output import job_json, moment, tell, write_json, write_table
 
 if TYPE_CHECKING:
     from dagster_hevo.api.client import HevoClient
@@ -97,7 +97,7 @@ def pipelines(account: HevoResource, *, quick: bool, as_json: bool) -> None:
         write_table(columns[:end], [row.cells()[:end] for row in rows])
     problems = [row for row in rows if row.problem is not None]
     for row in problems:
-        click.echo(f"Pipeline {row.pipeline.id}: {row.problem}", err=True)
+        tell(f"Pipeline {row.pipeline.id}: {row.problem}", err=True)
     if problems:
         raise click.exceptions.Exit(ExitCode.WRONG)
 
@@ -209,7 +209,7 @@ def objects(account: HevoResource, *, pipeline_id: int, with_catalog: bool, as_j
     write_table(columns, [_object_cells(item, comparison) for item in known])
     if comparison is not None:
         for sentence in comparison.sentences():
-            click.echo(sentence)
+            tell(sentence)
 
 
 @dataclass(frozen=True)

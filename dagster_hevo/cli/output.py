@@ -35,8 +35,27 @@ STYLES = {
 
 
 def write_json(content: object) -> None:
-    """Print one JSON document to stdout."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    """Print one JSON document to stdout; what a terminal would obey stands there as its code."""
+    click.echo(escaped_json(json.dumps(content, indent=2, ensure_ascii=False, default=str)))
+
+
+def escaped_json(text: str) -> str:
+    """A JSON document with the same values and without characters that are not seen as one."""
+
+    def code(character: str) -> str:
+        if character == "\n" or character.isprintable():
+            return character
+        return json.dumps(character)[1:-1] if character > "\x7e" else f"\\u{ord(character):04x}"
+
+    lines_only = text.replace("\n", "")
+    return text if lines_only.isprintable() else "".join(map(code, text))
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print lines for people; of what others wrote in them, a terminal obeys nothing."""
+    from dagster_hevo.api.foreign_text import escaped_lines
+
+    click.echo(escaped_lines(text), err=err)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -66,19 +85,25 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def shown(cell: object) -> str:
-    """A value in a table: a dash for none, numbers in groups, no control characters."""
+    """A value in a table: a dash for none, numbers in groups, codes for what is not seen."""
     if cell is None or cell == "":
         return "-"
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
-    return "".join(char if char.isprintable() else " " for char in str(cell))
+    from dagster_hevo.api.foreign_text import escaped
+
+    return escaped(str(cell))
 
 
 def moment(epoch_ms: int | None) -> str | None:
     """A time of Hevo's for people, in UTC."""
     if epoch_ms is None:
         return None
-    return datetime.fromtimestamp(epoch_ms / 1000, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        time = datetime.fromtimestamp(epoch_ms / 1000, tz=timezone.utc)
+    except (ValueError, OverflowError, OSError):  # beyond what calendars know
+        return str(epoch_ms)
+    return time.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def job_json(pipeline_id: int, job: Job) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import click
 
 from dagster_hevo.cli.account import with_account
 from dagster_hevo.cli.exits import CommandError, ExitCode, HevoCommand, exit_code_of_job
-from dagster_hevo.cli.output import job_json, write_json, write_table
+from dagster_hevo.cli.output import job_json, tell, write_json, write_table
 from dagster_hevo.cli.progress import JobDisplay
 from dagster_hevo.cli.watching import interruptible, patience_options, patient_settings
 
@@ -155,7 +155,7 @@ def _tell_started(pipeline_id: int, job: Job, *, as_json: bool) -> None:
         write_json(job_json(pipeline_id, job))
         return
     how = f" To see it end: dagster-hevo watch {pipeline_id} {job.job_id}"
-    click.echo(f"Job {job.job_id} is {job.status}.{'' if job.is_terminal else how}")
+    tell(f"Job {job.job_id} is {job.status}.{'' if job.is_terminal else how}")
 
 
 def _tell_outcome(outcome: JobOutcome, *, as_json: bool) -> None:
@@ -172,4 +172,4 @@ def _tell_outcome(outcome: JobOutcome, *, as_json: bool) -> None:
             for item in items
         ),
     )
-    click.echo(summary(outcome))
+    tell(summary(outcome))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +15,14 @@ from dagster_hevo.cli.output import write_json
 @click.command()
 @click.option(
     "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen."
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Let --host be an address that other machines reach. They see the keys: it is plain http.",
 )
 @click.option(
     "--scenario",
@@ -35,19 +44,32 @@ from dagster_hevo.cli.output import write_json
 )
 @json_option
 def sandbox(
-    port: int, scenario: str | None, speed: float, warehouse: Path | None, as_json: bool
+    port: int,
+    host: str,
+    allow_remote: bool,
+    scenario: str | None,
+    speed: float,
+    warehouse: Path | None,
+    as_json: bool,
 ) -> None:
     """Run a local Hevo to develop and test against, until Ctrl-C.
 
-    It prints its address and the keys that it accepts.
+    It prints its address and the keys that it accepts, which are others at each start.
     """
     try:
-        from dagster_hevo.sandbox import HevoSandbox, SandboxPortError, ScenarioError, serve
+        from dagster_hevo.sandbox import (
+            HevoSandbox,
+            SandboxHostError,
+            SandboxPortError,
+            ScenarioError,
+            serve,
+        )
     except ImportError as missing:
         raise CommandError(str(missing)) from missing
+    place: dict[str, Any] = {"host": host, "allow_remote": allow_remote, "warehouse": warehouse}
     try:
         if as_json:
-            served = HevoSandbox(scenario, port=port, speed=speed, warehouse=warehouse)
+            served = HevoSandbox(scenario, port=port, speed=speed, **place)
             served.serve_here(
                 lambda url: write_json(
                     {
@@ -60,8 +82,8 @@ def sandbox(
                 )
             )
         else:
-            serve(scenario, port, speed, warehouse=warehouse, announce=_announce)
-    except ScenarioError as unusable:
+            serve(scenario, port, speed, announce=_announce, **place)
+    except (ScenarioError, SandboxHostError) as unusable:
         raise CommandError(str(unusable), ExitCode.USAGE) from unusable
     except SandboxPortError as taken:
         raise CommandError(str(taken)) from taken

@@ -10,7 +10,7 @@ import click
 
 from dagster_hevo.cli.account import json_option
 from dagster_hevo.cli.exits import CommandError, ExitCode
-from dagster_hevo.cli.output import write_json, write_table
+from dagster_hevo.cli.output import tell, write_json, write_table
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -84,13 +84,23 @@ def _show(rows: list[tuple[str, str, Any]]) -> None:
     from dagster_hevo.job_sensor.status import moment_text
 
     write_table(
-        ["sensor", "state", "last tick", "pipelines", "due", "backlog", "requests"],
+        [
+            "sensor",
+            "state",
+            "last tick",
+            "pipelines",
+            "unreadable",
+            "due",
+            "backlog",
+            "requests",
+        ],
         [
             (
                 name,
                 state,
                 moment_text(told.ticked_at),
                 told.pipelines,
+                told.unreadable,
                 told.behind,
                 told.backlog,
                 told.requests,
@@ -99,4 +109,4 @@ def _show(rows: list[tuple[str, str, Any]]) -> None:
         ],
     )
     for name, _, told in rows:
-        click.echo(f"{name}: {told.line}")
+        tell(f"{name}: {told.line}")

@@ -9,7 +9,7 @@ import click
 
 from dagster_hevo.cli.account import with_account
 from dagster_hevo.cli.exits import CommandError, HevoCommand
-from dagster_hevo.cli.output import write_json
+from dagster_hevo.cli.output import tell, write_json
 
 if TYPE_CHECKING:
     from dagster_hevo.resources import HevoResource
@@ -67,7 +67,7 @@ def snapshot(account: HevoResource, *, output: Path, include_columns: bool, as_j
         )
         return
     columns = f", the columns of {with_fields} of them" if include_columns else ""
-    click.echo(
+    tell(
         f"Wrote {len(state.pipelines)} pipelines and {objects} objects{columns} to {output}, with "
         f"{client.requests_sent} requests."
     )

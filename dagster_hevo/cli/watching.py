@@ -11,7 +11,7 @@ import click
 
 from dagster_hevo.cli.account import with_account
 from dagster_hevo.cli.exits import CommandError, ExitCode, HevoCommand, exit_code_of_job
-from dagster_hevo.cli.output import job_json, write_json
+from dagster_hevo.cli.output import job_json, tell, write_json
 from dagster_hevo.cli.progress import JobDisplay
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def watch(
     if as_json:
         write_json(job_json(pipeline_id, ended))
     else:
-        click.echo(progress_line(pipeline_id, ended, age_of(ended)))
+        tell(progress_line(pipeline_id, ended, age_of(ended)))
     leave(ended, strict=strict)
 
 

@@ -134,8 +134,8 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     )
     latency_checks: bool = Field(
         default=False,
-        description="Whether each asset has the check `hevo_latency` too, by the pipeline's "
-        "latency alert in Hevo.",
+        description="Whether each asset has the check `hevo_latency` too: a warning where the data "
+        "came later than the pipeline's latency alert in Hevo allows.",
     )
     include_metadata: list[Literal["columns"]] = Field(
         default=[],

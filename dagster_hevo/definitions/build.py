@@ -22,6 +22,7 @@ from dagster_hevo.definitions.names import check_name, input_name, output_name, 
 from dagster_hevo.definitions.options import HevoDefinitionsOptions
 from dagster_hevo.definitions.snapshot import AccountSnapshot, no_collection
 from dagster_hevo.definitions.specs import AccountSpecs, executable, is_not_loaded
+from dagster_hevo.markdown import as_markdown
 from dagster_hevo.sync_config import HevoSyncConfig
 
 StepFunction = Callable[..., Any]
@@ -155,7 +156,8 @@ def assets_of_pipeline(
         op_like(
             op,
             name=name or step_name(pipeline, options.resource_key),
-            description=op.description or f"Hevo's pipeline {pipeline.name} ({pipeline.id}).",
+            description=op.description
+            or f"Hevo's pipeline {as_markdown(pipeline.name)} ({pipeline.id}).",
             ins={each: dg.In(dg.Nothing) for each in inputs},
             outs={
                 **{each: output_of_spec(spec) for each, spec in outputs.items()},

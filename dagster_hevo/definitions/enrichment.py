@@ -6,11 +6,12 @@ and the usual load costs nothing. The spec itself is `translator.py`.
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import dagster as dg
 
@@ -23,7 +24,7 @@ WARN_AFTER_PERIODS = 1.5
 FAIL_AFTER_PERIODS = 3
 LONGEST_PERIOD = 366 * 24 * 60
 """Minutes: no pipeline runs more seldom than once per year; Python's dates end far beyond."""
-URL_FIELDS = frozenset({"region", "pipeline_id"})
+_ODD_IN_ADDRESS = re.compile(r"[{}\s\x00-\x20\x7f<>\"`\\^|]|[^\x00-\x7f]")
 
 
 @dataclass(frozen=True)
@@ -147,24 +148,28 @@ def source_specs(
 
 def pipeline_url(template: str, region: str, pipeline_id: int) -> str:
     """The address of a pipeline's page in Hevo."""
-    return template.format(region=region, pipeline_id=pipeline_id)
+    return template.replace("{region}", quote(region, safe="")).replace(
+        "{pipeline_id}", str(int(pipeline_id))
+    )
 
 
 def check_url_template(template: str) -> None:
-    """Refuse a template that cannot be filled in.
+    """Refuse a template that cannot be filled in, or is no link that a page should show.
 
     Raises:
         HevoConfigurationError: It has other fields than ``{region}`` and ``{pipeline_id}``, or is
-            no web address.
+            no https address with a host.
     """
+    filled = pipeline_url(template, "us", 1)
     try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        parts = urlsplit(filled)
+        is_link = parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+        _ = parts.port
     except ValueError:
-        fields = {"an unclosed brace"}
-    unknown = sorted(fields - URL_FIELDS)
-    if unknown or not template.startswith(("https://", "http://")):
+        is_link = False
+    if not is_link or _ODD_IN_ADDRESS.search(filled):
         raise HevoConfigurationError(
-            f"ui_url_template is {template!r}: it must be a web address with no other fields than "
-            "{region} and {pipeline_id}, e.g. "
+            f"ui_url_template is {template!r:.200}: it must be an https address with no other "
+            "fields than {region} and {pipeline_id}, without a format, e.g. "
             "https://{region}.hevodata.com/pipeline/{pipeline_id}."
         )

@@ -1,4 +1,4 @@
-"""The check ``hevo_job``, run without its asset: answered by the last jobs, triggering none."""
+"""Checks that are run without their assets: answered by the last jobs, triggering none."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import dagster as dg
 
-from dagster_hevo.api.errors import HevoConfigurationError, HevoNotFoundError
+from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.api.models import Job, JobObject
 from dagster_hevo.dagster_private import check_evaluations
 from dagster_hevo.definitions.checks import CHECK_NAME
 from dagster_hevo.execution.events import ObjectAsset, check_result
+from dagster_hevo.execution.latency import latency_results
 from dagster_hevo.jobs.hevo_api import HevoApi
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS
-from dagster_hevo.jobs.objects import ObjectIndex, distinct
+from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import list_agrees, outcome_of_job
+from dagster_hevo.jobs.reading import read_objects
 from dagster_hevo.jobs.settings import Clock, JobSettings, SystemClock
 
 MOST_JOBS = 20
@@ -27,7 +29,8 @@ Answered = Callable[[dg.AssetKey], Mapping[str, dg.AssetCheckResult]]
 def answer_checks(
     hevo: HevoApi,
     assets: Iterable[ObjectAsset],
-    checked: frozenset[dg.AssetKey],
+    checked: frozenset[dg.AssetCheckKey],
+    specs: Iterable[dg.AssetCheckSpec],
     *,
     settings: JobSettings,
     log: logging.Logger,
@@ -42,7 +45,8 @@ def answer_checks(
     Args:
         hevo: Hevo's API.
         assets: The assets of one pipeline.
-        checked: Those whose check is to be answered.
+        checked: The checks that are to be answered.
+        specs: All checks of these assets.
         settings: How long the list of a job's objects may lag behind the job's end.
         log: Where people are told of jobs that do not say enough.
         clock: Tells the time and waits.
@@ -54,7 +58,9 @@ def answer_checks(
     known = list(assets)
     pipeline_id = known[0].pipeline_id
     index = ObjectIndex(asset.known for asset in known)
-    unanswered = {asset.object_id: asset for asset in known if asset.key in checked}
+    known_specs = tuple(specs)
+    keys = {check.asset_key for check in checked}
+    unanswered = {asset.object_id: asset for asset in known if asset.key in keys}
     ended = [job for job in read_jobs(hevo, pipeline_id).jobs if job.is_terminal]
     ended.sort(key=lambda job: job.created_ts or 0, reverse=True)
     earlier: dict[dg.AssetKey, Mapping[str, dg.AssetCheckResult]] = {}
@@ -71,15 +77,22 @@ def answer_checks(
         outcome = outcome_of_job(pipeline_id, job, listed, index, requested=())
         for item in outcome.objects.values():
             asset = unanswered.pop(item.object_id, None)
-            if asset is not None:
+            if asset is None:
+                continue
+            if dg.AssetCheckKey(asset.key, CHECK_NAME) in checked:
                 yield check_result(outcome, item, asset.key)
-        for asset in list(unanswered.values()) if answered is not None else ():
+            of_asset = {check for check in checked if check.asset_key == asset.key}
+            yield from latency_results(outcome, known_specs, of_asset, {asset.key})
+        if answered is None:
+            continue
+        for asset in list(unanswered.values()):
             if asset.key not in earlier:
                 earlier[asset.key] = answered(asset.key)
             answer = earlier[asset.key].get(job.job_id)
             if answer is not None:
                 del unanswered[asset.object_id]
-                yield answer
+                if dg.AssetCheckKey(asset.key, CHECK_NAME) in checked:
+                    yield answer
     if unanswered:
         names = ", ".join(sorted(asset.known.name for asset in unanswered.values())[:10])
         raise HevoConfigurationError(
@@ -121,10 +134,7 @@ def _objects_of(
 ) -> tuple[JobObject, ...]:
     """What a job lists of its objects; while it has ended just now, until that is complete."""
     while True:
-        try:
-            listed = distinct(hevo.get_job_objects(pipeline_id, job.job_id))
-        except HevoNotFoundError:
-            listed = ()
+        listed = read_objects(hevo, pipeline_id, job.job_id)
         now_ms = hevo.hevo_now_ms()
         if list_agrees(job, listed) or now_ms is None or job.updated_ts is None:
             return listed

@@ -21,6 +21,7 @@ from dagster_hevo.definitions.checks import CHECK_NAME
 from dagster_hevo.jobs.objects import KnownObject
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome
 from dagster_hevo.jobs.settings import as_text
+from dagster_hevo.markdown import as_markdown
 
 OBJECTS_NAMED = 10
 
@@ -160,7 +161,7 @@ def observed_events(
                 passed=item.is_good,
                 metadata=check_metadata(outcome, item),
                 severity=severity_of(item),
-                description=item.remark,
+                description=_described(item.remark),
             )
 
 
@@ -170,7 +171,7 @@ def materialization(
     """An object's materialization outside a step that was to materialize it."""
     return dg.AssetMaterialization(
         asset_key=asset.key,
-        description=f"Loaded by Hevo's job {outcome.job.job_id}.",
+        description=f"Loaded by Hevo's job {as_markdown(outcome.job.job_id)}.",
         metadata=event_metadata(outcome, item, asset),
     )
 
@@ -229,9 +230,13 @@ def check_result(outcome: JobOutcome, item: ObjectOutcome, key: dg.AssetKey) -> 
         check_name=CHECK_NAME,
         passed=item.is_good,
         severity=severity_of(item),
-        description=item.remark,
+        description=_described(item.remark),
         metadata=check_metadata(outcome, item),
     )
+
+
+def _described(remark: str | None) -> str | None:
+    return None if remark is None else as_markdown(remark)
 
 
 def severity_of(item: ObjectOutcome) -> dg.AssetCheckSeverity:
@@ -298,7 +303,8 @@ def failure_of_outcome(
                 ]
             ),
         },
-        allow_retries=not outcome.job.status.was_cancelled,
+        # Loaded is loaded: another try would load and bill it again.
+        allow_retries=not (outcome.job.status.was_cancelled or outcome.completion.has_loaded),
     )
 
 

@@ -1,6 +1,6 @@
 """Who recorded an asset for a job: read from the asset's own events, newest first.
 
-The step of a re-execution and the job sensor both look here, so that nothing is recorded twice.
+The step of a re-execution and the job sensor both read it here, so that nothing is recorded twice.
 """
 
 from __future__ import annotations

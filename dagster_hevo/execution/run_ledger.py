@@ -25,9 +25,15 @@ from dagster_hevo.jobs.marks import AssetSet, RecordMarks
 from dagster_hevo.jobs.outcome import JobOutcome
 
 RECORD_KEY = "dagster-hevo/ledger"
-# Two ticks of a sensor, and a bit.
+# How long a run waits for a sensor that shows no progress: two ticks, and a bit.
 SENSOR_PATIENCE = 150.0
+# The daemon stores the events of a tick one by one: 34 ms each were measured on a small machine.
+SECONDS_PER_EVENT = 0.1
+# How long a run waits for a sensor, whatever progress that makes.
+LONGEST_SENSOR_PATIENCE = 30 * 60.0
 SENSOR_PAUSE = 2.0
+# A sensor that has claimed the job says a moment later for which assets it records it.
+SENSOR_BEGINS_WITHIN = 6.0
 RETRY_TAG = "dagster/retry_number"
 RUNS_IN_PROGRESS = frozenset(
     {
@@ -87,11 +93,11 @@ class InstanceStore:
 
 
 def mark_recorded(
-    instance: dg.DagsterInstance, account: str, outcome: JobOutcome, assets: Iterable[ObjectAsset]
+    instance: dg.DagsterInstance, base_url: str, outcome: JobOutcome, assets: Iterable[ObjectAsset]
 ) -> None:
     """Write down, for the job sensors, that a run has recorded a job for these assets."""
     keys = AssetSet.of([asset.key for asset in assets])
-    marks = RecordMarks(InstanceStore(instance), account, outcome.pipeline_id, keys)
+    marks = RecordMarks(InstanceStore(instance), base_url, outcome.pipeline_id, keys)
     marks.finish(outcome.job.job_id)
 
 
@@ -103,21 +109,39 @@ def wait_for_sensor(
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until a job sensor that records a job for these assets has finished.
+    """Wait until the job sensors that record a job for some of these assets have finished.
 
-    What it reports is stored when its tick ends, and marked by its next one.
+    A sensor records for the assets of its code location; these may be others, of which only some
+    are ours. What it reports is stored when its tick ends, and marked as done by its next one. It
+    makes progress where its marks of the job change. Without any for 150 seconds, plus a tenth of a
+    second for each event that its last tick returned, it is gone; half an hour is the most.
+
+    Args:
+        instance: The Dagster instance.
+        base_url: Hevo's base URL.
+        outcome: The outcome of the job.
+        assets: The assets of the run's step.
+        pause: Waits for so many seconds.
 
     Returns:
-        Whether it has; False where it is gone or takes too long.
+        Whether they have; False where none records the job for these assets, one is gone, or it
+        takes too long.
     """
     keys = AssetSet.of([asset.key for asset in assets])
     marks = RecordMarks(InstanceStore(instance), base_url, outcome.pipeline_id, keys)
-    for _ in range(round(SENSOR_PATIENCE / SENSOR_PAUSE)):
+    before, waited, silent = None, 0.0, 0.0
+    while True:
         found = marks.of(outcome.job.job_id)
-        if found.is_done or found.begun_by is None:
-            return found.is_done
+        may_begin = not found.begun and not found.done and waited < SENSOR_BEGINS_WITHIN
+        if not marks.unfinished(found) and not may_begin:
+            return found.is_done or bool(marks.shared_with(found.others))
+        if found != before:
+            before, silent = found, 0.0
+        patience = SENSOR_PATIENCE + found.events * SECONDS_PER_EVENT
+        if silent >= patience or waited >= LONGEST_SENSOR_PATIENCE:
+            return False
         pause(SENSOR_PAUSE)
-    return False
+        waited, silent = waited + SENSOR_PAUSE, silent + SENSOR_PAUSE
 
 
 def ledger_of_step(

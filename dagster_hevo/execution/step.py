@@ -96,8 +96,6 @@ def _materialize(
 ) -> Iterator[StepEvent]:
     selected = frozenset(context.selected_asset_keys)
     checks = frozenset(context.selected_asset_check_keys)
-    index = ObjectIndex(asset.known for asset in assets)
-    pipeline_id = assets[0].pipeline_id
     changes = read_changes(context, hevo, assets)
     every_asset = assets
     if not selected:
@@ -106,24 +104,65 @@ def _materialize(
         yield from answer_checks(
             hevo.get_client(),
             assets,
-            checked - changes.keys(),
+            frozenset(check for check in checks if check.asset_key not in changes),
+            context.assets_def.check_specs,
             settings=hevo.job_settings(),
             log=context.log,
             answered=answered_in(context.instance),
         )
         return
+    # All of them: a job may list what has changed since, and then it means that.
+    index = ObjectIndex(asset.known for asset in assets)
     if changes:
         yield from check_results_of_changes(changes, selected, checks)
         assets, selected, checks = without_changed(context.log, changes, assets, selected, checks)
+    wanted = _wanted_assets(assets, selected)
+    request = _request_of_step(assets, wanted, index, config)
+    if request.object_ids is not None and request.object_ids != request.wanted_ids:
+        log_reloads_with_parents(context.log, wanted, index)
+    runner = runner_in_step(context, hevo, request, index, config.if_job_running)
+    if not config.wait_for_completion:
+        _start_without_waiting(context, hevo, runner)
+        return
+    outcome = runner.run()
+    context.log.info(summary(outcome))
+    yield from _record(context, hevo, assets, every_asset, runner, outcome)
+    failure = failure_of_outcome(
+        outcome, accept_completed_with_failures=config.accept_completed_with_failures
+    )
+    runner.settle(Settlement.RECORDED if failure is None else Settlement.FAILED)
+    if failure is not None:
+        raise failure
+
+
+def _wanted_assets(
+    assets: list[ObjectAsset], selected: frozenset[dg.AssetKey]
+) -> list[ObjectAsset]:
+    """The selected assets that Hevo loads.
+
+    Raises:
+        HevoConfigurationError: It loads none of them.
+    """
     wanted = [asset for asset in assets if asset.key in selected]
-    if not wanted:
-        names = ", ".join(sorted(key.to_user_string() for key in selected))
-        raise HevoConfigurationError(
-            f"None of the selected assets ({names}) is loaded by Hevo's pipeline {pipeline_id}: "
-            "their parents are skipped. Include the parents in Hevo, then reload the code location."
-        )
-    request = make_request(
-        pipeline_id,
+    if wanted:
+        return wanted
+    names = ", ".join(sorted(key.to_user_string() for key in selected))
+    raise HevoConfigurationError(
+        f"None of the selected assets ({names}) is loaded by Hevo's pipeline "
+        f"{assets[0].pipeline_id}: their parents are skipped. Include the parents in Hevo, then "
+        "reload the code location."
+    )
+
+
+def _request_of_step(
+    assets: list[ObjectAsset],
+    wanted: Iterable[ObjectAsset],
+    index: ObjectIndex,
+    config: HevoSyncConfig,
+) -> SyncRequest:
+    """What to request of Hevo for the wanted assets of a pipeline."""
+    return make_request(
+        assets[0].pipeline_id,
         (asset.object_id for asset in wanted),
         index.objects,
         action=config.action,
@@ -136,21 +175,36 @@ def _materialize(
         # A definition of one's own may have a part of the pipeline's assets.
         is_all=len(assets) >= (assets[0].loaded_objects or 0),
     )
-    if request.object_ids is not None and request.object_ids != request.wanted_ids:
-        log_reloads_with_parents(context.log, wanted, index)
-    runner = runner_in_step(context, hevo, request, index, config.if_job_running)
-    if not config.wait_for_completion:
-        job = runner.start()
-        context.log.info(
-            f"Not waiting for job {job.job_id} of pipeline {pipeline_id} (wait_for_completion is "
-            "false): the job sensor records its outcome."
-        )
-        warning = warning_without_sensor(context.instance, hevo.account)
-        if warning is not None:
-            context.log.warning(warning)
-        return
-    outcome = runner.run()
-    context.log.info(summary(outcome))
+
+
+def _start_without_waiting(
+    context: dg.AssetExecutionContext, hevo: StepAccount, runner: JobRunner
+) -> None:
+    """Get the job, and leave its outcome to the job sensor."""
+    job = runner.start()
+    context.log.info(
+        f"Not waiting for job {job.job_id} of pipeline {runner.request.pipeline_id} "
+        "(wait_for_completion is false): the job sensor records its outcome."
+    )
+    warning = warning_without_sensor(context.instance, hevo.account)
+    if warning is not None:
+        context.log.warning(warning)
+
+
+def _record(
+    context: dg.AssetExecutionContext,
+    hevo: StepAccount,
+    assets: list[ObjectAsset],
+    every_asset: list[ObjectAsset],
+    runner: JobRunner,
+    outcome: JobOutcome,
+) -> Iterator[StepEvent]:
+    """The events of a job's outcome, without what is recorded already or has changed in Hevo."""
+    left = {asset.key for asset in assets}
+    selected = frozenset(context.selected_asset_keys) & left
+    checks = frozenset(
+        check for check in context.selected_asset_check_keys if check.asset_key in left
+    )
     if (outcome.recorded_by or "").startswith(SENSOR_PREFIX):
         context.log.info(f"The job sensor is recording job {outcome.job.job_id}; waiting for it.")
         wait_for_sensor(context.instance, hevo.account, outcome, every_asset)
@@ -162,14 +216,8 @@ def _materialize(
         if (item := outcome.objects.get(asset.object_id)) is not None and item.result.is_fresh
     }
     yield from latency_results(outcome, context.assets_def.check_specs, checks, loaded)
-    # Dagster has stored each event when it asks for the next one.
+    # Dagster has stored each event when it requests the next one.
     mark_recorded(context.instance, hevo.account, outcome, every_asset)
-    failure = failure_of_outcome(
-        outcome, accept_completed_with_failures=config.accept_completed_with_failures
-    )
-    runner.settle(Settlement.RECORDED if failure is None else Settlement.FAILED)
-    if failure is not None:
-        raise failure
 
 
 def read_changes(

@@ -11,13 +11,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from zlib import crc32
 
 from dagster_hevo.api.models import Job
+from dagster_hevo.job_sensor.open_job import OpenJob, open_job, written_open
 from dagster_hevo.job_sensor.stored import (
+    LAST_MOMENT,
     count,
     flag,
     ids,
+    is_id,
     mapping,
     moment,
     read,
@@ -26,6 +28,7 @@ from dagster_hevo.job_sensor.stored import (
     times,
     written,
 )
+from dagster_hevo.job_sensor.walk import MOST_PAGES_KEPT, Walk, made_ms
 from dagster_hevo.sensor_switch import CURSOR_KIND
 
 CURSOR_VERSION = 2
@@ -37,95 +40,13 @@ LATE_MS = 10 * 60 * 1000
 FORGOTTEN_AFTER = 7 * 24 * 3600.0
 MOST_OPEN = 50
 MOST_SETTLED = 100
-MOST_PAGES_KEPT = 100
-_NUMBERS = 2**40
-_FIRST_SANE_MS = 1_262_304_000_000  # 2010: Hevo is younger.
-
-
-def made_ms(job: Job, latest_ms: int | None = None) -> int | None:
-    """When a job was made; None where it does not say, or says what cannot be.
-
-    Args:
-        job: The job.
-        latest_ms: Hevo's time, with a tolerance: nothing was made later.
-    """
-    made = job.created_ts
-    if made is None or made < _FIRST_SANE_MS or (latest_ms is not None and made > latest_ms):
-        return None
-    return made
-
-
-@dataclass(frozen=True)
-class OpenJob:
-    """A job that was seen and is still to be recorded.
-
-    Attributes:
-        since: Since when it has been as it is: ended or, while it runs, unchanged.
-        due_at: When it is next worth a request.
-        is_over: Whether it has ended.
-        failures: How many times in a row its objects could not be read, or it was not known.
-        changed_ms: When it last changed, as Hevo says, while it runs.
-        objects_cursor: Where to go on with the list of its objects, of which the pages before are
-            recorded; None: at the first page.
-        made_ms: When it was made, as Hevo says.
-    """
-
-    since: float
-    due_at: float = 0.0
-    is_over: bool = False
-    failures: int = 0
-    changed_ms: int | None = None
-    objects_cursor: str | None = None
-    made_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class Walk:
-    """A way through a pipeline's list of jobs that is not yet at its end.
-
-    First down, page by page, to the jobs that are known to be settled; then up again over the pages
-    that have jobs to record, the oldest first.
-
-    Attributes:
-        cursor: The next page to read on the way down; None for the first one.
-        pages: How many pages were read on the way down.
-        newest_ms: When the newest job that was seen was made.
-        to_do: The pages with jobs to record, the newest first; "" stands for the first one.
-        is_down: Whether the way down is over.
-        is_partial: Whether more pages had jobs to record than are kept.
-        jobs: How many jobs were seen on the way down and not yet met on the way up.
-        unmet: A sum over the ids of the same jobs: 0 where exactly those that were seen were met.
-    """
-
-    cursor: str | None = None
-    pages: int = 0
-    newest_ms: int | None = None
-    to_do: tuple[str, ...] = ()
-    is_down: bool = False
-    is_partial: bool = False
-    jobs: int = 0
-    unmet: int = 0
-
-    def with_page_to_do(self, page: str, job_ids: Iterable[str]) -> Walk:
-        """The same with a page that has jobs to record, of which these were not seen before."""
-        new = list(job_ids)
-        to_do = (*self.to_do, page)
-        return replace(
-            self,
-            to_do=to_do[-MOST_PAGES_KEPT:],
-            is_partial=self.is_partial or len(to_do) > MOST_PAGES_KEPT,
-            jobs=self.jobs + len(new),
-            unmet=(self.unmet + sum(map(_number, new))) % _NUMBERS,
-        )
-
-    def without(self, job_id: str) -> Walk:
-        """The same once a job was met on the way up."""
-        unmet = (self.unmet - _number(job_id)) % _NUMBERS
-        return replace(self, jobs=max(self.jobs - 1, 0), unmet=unmet)
-
-
-def _number(job_id: str) -> int:
-    return crc32(job_id.encode())
+# So long those are not tried again that have to wait and found no place in the cursor.
+PAUSE_WITHOUT_PLACE = 15 * 60.0
+# A time of Hevo's that is further ahead of this machine's clock cannot be.
+FURTHEST_AHEAD = 2 * 24 * 3600.0
+# Where the clock was set back, since when a pipeline is followed is known only so well.
+CLOCK_DOUBT = 600.0
+_LONGEST_NUMBER = 20
 
 
 @dataclass(frozen=True)
@@ -133,7 +54,9 @@ class PipelineCursor:
     """How far the jobs of one pipeline are recorded, and when to poll again.
 
     Attributes:
-        since: Since when the pipeline is followed: older jobs that had ended are left alone.
+        since: Since when the pipeline is followed: jobs that had ended are left alone.
+        begin_ms: The same by Hevo's clock, with a tolerance, once that is known.
+        is_new: Whether the ledger is still to be searched for how far it was followed before.
         newest_ms: When the newest job was made that the last complete walk saw; None before it.
         old_before_ms: Every job that was made before is settled.
         settled: Settled jobs that were made later, each with when (0: not known), the newest ones;
@@ -148,9 +71,17 @@ class PipelineCursor:
         written_at: When the ledger was last told how far this is.
         waiting: How many ended jobs the last visit saw and did not get to.
         oldest_ms: When the oldest of them was made.
+        unreadable_since: Since when its list of jobs cannot be read to its end; None where it can.
+        is_unreadable_told: Whether a warning has said so.
+        partitions_told_at: When a warning said that assets are not recorded for their partitions.
+        tried_ms: Jobs made before this that wait and found no place in ``open`` are not tried
+            again before ``retry_at``.
+        retry_at: When they are.
     """
 
     since: float = 0.0
+    begin_ms: int | None = None
+    is_new: bool = False
     newest_ms: int | None = None
     old_before_ms: int | None = None
     settled: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -164,6 +95,11 @@ class PipelineCursor:
     written_at: float = 0.0
     waiting: int = 0
     oldest_ms: int | None = None
+    unreadable_since: float | None = None
+    is_unreadable_told: bool = False
+    partitions_told_at: float = 0.0
+    tried_ms: int | None = None
+    retry_at: float = 0.0
 
     def is_settled(self, job: Job, latest_ms: int | None) -> bool:
         """Whether nothing is left to do about a job, as far as this knows.
@@ -181,6 +117,26 @@ class PipelineCursor:
     def with_open(self, job_id: str, entry: OpenJob) -> PipelineCursor:
         """The same with a job to be recorded later."""
         return replace(self, open={**self.open, job_id: entry})
+
+    def is_tried(self, made: int | None, now: float) -> bool:
+        """Whether a job that has no place here found none a while ago, and is to be left alone."""
+        if made is None or self.tried_ms is None or len(self.open) < MOST_OPEN:
+            return False
+        return made <= self.tried_ms and now < self.retry_at
+
+    def without_place(self, job_id: str, made: int | None, now: float) -> PipelineCursor:
+        """The same without a job that has to wait, where too many others do: a later walk sees it.
+
+        One whose objects are recorded in part stays.
+        """
+        if self.open[job_id].objects_cursor is not None:
+            return self
+        return replace(
+            self,
+            open={key: value for key, value in self.open.items() if key != job_id},
+            tried_ms=max(self.tried_ms or 0, made or 0) or None,
+            retry_at=now + PAUSE_WITHOUT_PLACE if now >= self.retry_at else self.retry_at,
+        )
 
     def with_settled(
         self, job_id: str, made: int | None = None, *, is_reported: bool = False
@@ -206,7 +162,7 @@ class PipelineCursor:
         # Where no job was seen, none is old, and all to come are new.
         newest = max(walk.newest_ms or 1, self.newest_ms or 1)
         old_before = newest - LATE_MS
-        before = self.newest_ms if self.newest_ms is not None else begin_ms
+        before = begin_ms if self.newest_ms is None else self.newest_ms
         if before is not None:
             old_before = min(old_before, int(before))
         old_before = max(old_before, self.old_before_ms or 0)
@@ -214,6 +170,47 @@ class PipelineCursor:
             job_id: made for job_id, made in self.settled.items() if not made or made >= old_before
         }
         return replace(self, newest_ms=newest, old_before_ms=old_before, settled=kept, walk=None)
+
+    def earlier(self, seconds: float) -> PipelineCursor:
+        """The same by a clock that was set back by so much."""
+
+        def moved(moment: float | None) -> float:
+            return max((moment or 0.0) - seconds, 0.0)
+
+        return replace(
+            self,
+            # How long the clock had gone on before that is not known.
+            since=max(moved(self.since) - CLOCK_DOUBT, 1.0),
+            due_at=moved(self.due_at),
+            polled_at=moved(self.polled_at),
+            written_at=moved(self.written_at),
+            unreadable_since=None
+            if self.unreadable_since is None
+            else moved(self.unreadable_since),
+            partitions_told_at=moved(self.partitions_told_at),
+            retry_at=moved(self.retry_at),
+            open={job_id: entry.earlier(seconds) for job_id, entry in self.open.items()},
+        )
+
+    def made_sane(self, now: float) -> PipelineCursor:
+        """The same without what cannot be, should it have been damaged where it is kept."""
+        furthest_ms = (now + FURTHEST_AHEAD) * 1000
+        is_odd = max(self.newest_ms or 0, self.old_before_ms or 0) > furthest_ms
+        return replace(
+            self,
+            since=self.since if self.since <= now else max(now - FURTHEST_AHEAD, 1.0),
+            begin_ms=self.begin_ms if (self.begin_ms or 0) <= now * 1000 + LATE_MS else None,
+            # The ledger knows how far it was.
+            is_new=self.is_new or is_odd,
+            newest_ms=None if is_odd else self.newest_ms,
+            old_before_ms=None if is_odd else self.old_before_ms,
+            due_at=self.due_at if self.due_at <= now + FURTHEST_AHEAD / 2 else now,
+            polled_at=min(self.polled_at, now),
+            written_at=min(self.written_at, now),
+            tried_ms=None if (self.tried_ms or 0) > furthest_ms else self.tried_ms,
+            retry_at=min(self.retry_at, now + FURTHEST_AHEAD / 2),
+            partitions_told_at=min(self.partitions_told_at, now),
+        )
 
     def backlog(self) -> int:
         """How many jobs are known to wait for being recorded."""
@@ -223,7 +220,7 @@ class PipelineCursor:
     def to_json(self) -> dict[str, Any]:
         content = written(self, _PIPELINE)
         if self.open:
-            content["open"] = {key: written(each, _OPEN) for key, each in self.open.items()}
+            content["open"] = {key: written_open(each) for key, each in self.open.items()}
         if self.walk is not None:
             content["walk"] = written(self.walk, _WALK)
         return content
@@ -239,10 +236,11 @@ class PipelineCursor:
         return cls(
             **read(entries, _PIPELINE),
             open={
-                str(job_id): _open_job(mapping(told))
-                for job_id, told in list(mapping(entries.get("open")).items())[: MOST_OPEN * 4]
+                job_id: open_job(mapping(told))
+                for job_id, told in list(mapping(entries.get("open")).items())[: MOST_OPEN * 20]
+                if is_id(job_id)
             },
-            walk=None if walk is None else Walk(**read(mapping(walk), _WALK)),
+            walk=None if walk is None else _walk(mapping(walk)),
         )
 
 
@@ -258,6 +256,8 @@ class SensorCursor:
         growing_since: Since when the backlog has grown.
         told_backlog: How large it was at the last tick.
         told_lag: How old the oldest job was then that a walk had still to record, in seconds.
+        ticked_at: When the last tick ended.
+        prepare_from: The pipeline that the next tick prepares first.
     """
 
     pipelines: Mapping[int, PipelineCursor] = field(default_factory=dict[int, PipelineCursor])
@@ -266,6 +266,25 @@ class SensorCursor:
     growing_since: float | None = None
     told_backlog: int = 0
     told_lag: float = 0.0
+    ticked_at: float = 0.0
+    prepare_from: int = 0
+
+    def set_back_to(self, now: float) -> SensorCursor:
+        """The same by a clock that has been set back since the last tick; itself where it was not.
+
+        Args:
+            now: What the clock says, in seconds since the epoch.
+        """
+        seconds = self.ticked_at - now
+        if seconds <= 0 or self.ticked_at >= LAST_MOMENT:
+            return self
+        growing = self.growing_since
+        return replace(
+            self,
+            pipelines={key: each.earlier(seconds) for key, each in self.pipelines.items()},
+            growing_since=None if growing is None else max(growing - seconds, 0.0),
+            ticked_at=now,
+        )
 
     def with_pipeline(self, pipeline_id: int, cursor: PipelineCursor) -> SensorCursor:
         """The same with one pipeline further on."""
@@ -291,6 +310,8 @@ class SensorCursor:
             "growing_since": self.growing_since,
             "told_backlog": self.told_backlog,
             "told_lag": self.told_lag,
+            "ticked_at": int(self.ticked_at),
+            "prepare_from": self.prepare_from,
             "pipelines": {str(key): value.to_json() for key, value in self.pipelines.items()},
         }
         return json.dumps(content, separators=(",", ":"))
@@ -299,7 +320,7 @@ class SensorCursor:
     def from_text(cls, text: str | None) -> SensorCursor:
         """Read a cursor; what is not understood counts as not there, and begins again."""
         try:
-            content: object = json.loads(text or "{}")
+            content: object = json.loads(text or "{}", parse_int=_whole_number)
         except (ValueError, RecursionError):
             return cls()
         entries = mapping(content)
@@ -308,7 +329,7 @@ class SensorCursor:
         pipelines: dict[int, PipelineCursor] = {}
         for key, value in mapping(entries.get("pipelines")).items():
             cursor = PipelineCursor.from_json(value)
-            if cursor is not None and key.isascii() and key.isdecimal():
+            if cursor is not None and _is_pipeline_id(key):
                 pipelines[int(key)] = cursor
         order = entries.get("newest_first")
         return cls(
@@ -318,16 +339,29 @@ class SensorCursor:
             moment(entries.get("growing_since")),
             count(entries.get("told_backlog")) or 0,
             moment(entries.get("told_lag")) or 0.0,
+            moment(entries.get("ticked_at")) or 0.0,
+            count(entries.get("prepare_from")) or 0,
         )
 
 
-def _open_job(told: Mapping[str, Any]) -> OpenJob:
-    found = read(told, _OPEN)
-    return OpenJob(found.pop("since", 0.0), **found)
+def _whole_number(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else None
+
+
+def _is_pipeline_id(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and len(key) < _LONGEST_NUMBER
+
+
+def _walk(told: Mapping[str, Any]) -> Walk:
+    walk = Walk(**read(told, _WALK))
+    is_cut = walk.is_cut or len(walk.to_do) > MOST_PAGES_KEPT
+    return replace(walk, to_do=walk.to_do[-MOST_PAGES_KEPT:], is_cut=is_cut)
 
 
 _PIPELINE = {
     "since": moment,
+    "begin_ms": count,
+    "is_new": flag,
     "newest_ms": count,
     "old_before_ms": count,
     "settled": times,
@@ -339,15 +373,11 @@ _PIPELINE = {
     "written_at": moment,
     "waiting": count,
     "oldest_ms": count,
-}
-_OPEN = {
-    "since": moment,
-    "due_at": moment,
-    "is_over": flag,
-    "failures": count,
-    "changed_ms": count,
-    "objects_cursor": text,
-    "made_ms": count,
+    "unreadable_since": moment,
+    "is_unreadable_told": flag,
+    "partitions_told_at": moment,
+    "tried_ms": count,
+    "retry_at": moment,
 }
 _WALK = {
     "cursor": text,
@@ -358,4 +388,5 @@ _WALK = {
     "is_partial": flag,
     "jobs": count,
     "unmet": count,
+    "is_cut": flag,
 }

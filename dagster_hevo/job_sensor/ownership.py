@@ -76,7 +76,7 @@ class JobOwnership:
 
     def recorders_of(self, job_id: str) -> frozenset[str]:
         """The runs that began to record a job: one that died may have recorded a part of it."""
-        return self._known.recorders_of(job_id)
+        return self._ledger.recorders_of(job_id)
 
     def owner_of(self, job: Job, hevo_ms: int | None) -> Owner:
         """Whose a job is."""

@@ -6,7 +6,7 @@ Which jobs are recorded is decided in `settling.py`; how an outcome becomes meta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -25,6 +25,7 @@ from dagster_hevo.job_sensor.event_log import EventLog
 from dagster_hevo.job_sensor.followed import FollowedPipeline, SensorHevo
 from dagster_hevo.jobs.marks import AssetSet
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome, ObjectResult, outcome_of_job
+from dagster_hevo.markdown import as_markdown
 
 # The daemon stores the events of a tick one by one, after the tick.
 MOST_EVENTS = 5000
@@ -67,17 +68,21 @@ class JobRecorder:
         listed: Iterable[JobObject],
         *,
         is_part: bool = False,
+        has_other_objects: bool = False,
     ) -> JobOutcome:
         """What became of the objects.
 
         Nobody here requested the job. One of a kind that loads every object is held against all
-        that are known, where its counts say that it had just as many.
+        that are known, where its counts say that it had just as many. Whether the pipeline has
+        just these objects is then still to be found out (`needs_census`).
 
         Args:
             followed: The pipeline.
             job: The job.
             listed: What it lists of its objects.
             is_part: Whether that is a part of its list, so that its counts say nothing of it.
+            has_other_objects: Whether the pipeline has other objects by now than those that are
+                known: counts do not tell which were loaded.
         """
         pipeline_id, index = followed.pipeline.id, followed.index
         items = tuple(listed)
@@ -88,18 +93,11 @@ class JobRecorder:
             return JobOutcome(pipeline_id, job, found.objects)
         is_whole = job.type is not None and (job.type.is_routine or job.type.is_resync)
         known = frozenset(index.objects)
-        requested = known if is_whole and job.objects_success == len(known) else frozenset[str]()
-        outcome = outcome_of_job(
+        is_held = is_whole and not has_other_objects and job.objects_success == len(known)
+        requested = known if is_held else frozenset[str]()
+        return outcome_of_job(
             pipeline_id, job, items, index, requested=requested, possible=requested
         )
-        counted = ObjectResult.LOADED_BY_COUNT
-        if any(item.result is counted for item in outcome.objects.values()):
-            objects = self.hevo.list_objects(pipeline_id)
-            active = frozenset(item.object_id for item in objects if item.is_replicated)
-            if known != active:
-                # The pipeline has other objects by now: counts do not tell which were loaded.
-                return outcome_of_job(pipeline_id, job, items, index, requested=())
-        return outcome
 
     def outcome_of_unreadable(self, followed: FollowedPipeline, job: Job) -> JobOutcome:
         """What is to be said of a job whose objects cannot be read: nothing is proven."""
@@ -116,7 +114,7 @@ class JobRecorder:
         look_up: frozenset[str] | None = frozenset(),
         runs: Collection[str] = (),
         newer: frozenset[str] = frozenset(),
-    ) -> None:
+    ) -> tuple[dg.AssetKey, ...]:
         """Add the events of a job that are not there yet.
 
         Args:
@@ -126,6 +124,9 @@ class JobRecorder:
             runs: The runs that began to record it.
             newer: Jobs made later that are recorded: a check that one of them has answered is not
                 answered by this one.
+
+        Returns:
+            The assets that are not recorded, because nothing tells which partition was loaded.
         """
         found = [
             (asset, item)
@@ -149,8 +150,11 @@ class JobRecorder:
             checked |= self.event_log.answered_by(checks - checked, newer)
         checks -= checked
         self.objects += len(found)
-        for asset, item in found:
-            self._add(followed, outcome, asset, item, loaded=loaded, checks=checks)
+        return tuple(
+            asset.key
+            for asset, item in found
+            if not self._add(followed, outcome, asset, item, loaded=loaded, checks=checks)
+        )
 
     def _checks_of(
         self, followed: FollowedPipeline, keys: Iterable[dg.AssetKey]
@@ -172,12 +176,16 @@ class JobRecorder:
         *,
         loaded: frozenset[dg.AssetKey],
         checks: frozenset[dg.AssetCheckKey],
-    ) -> None:
+    ) -> bool:
+        """Add the events of one asset; say whether its partition is known."""
         key, job = asset.key, outcome.job
+        is_placed = True
         if item.result.is_fresh and key not in loaded:
-            event = self._materialization(followed, outcome, asset, item)
-            if event is not None:
-                self.events.append(event)
+            partitions = followed.partitions.get(key)
+            partition = None if partitions is None else partition_of(partitions, job)
+            is_placed = partitions is None or partition is not None
+            if is_placed:
+                self.events.append(self._materialization(outcome, asset, item, partition))
         if dg.AssetCheckKey(key, CHECK_NAME) in checks:
             self.events.append(
                 dg.AssetCheckEvaluation(
@@ -186,7 +194,7 @@ class JobRecorder:
                     passed=item.is_good,
                     metadata=check_metadata(outcome, item),
                     severity=severity_of(item),
-                    description=item.remark,
+                    description=None if item.remark is None else as_markdown(item.remark),
                 )
             )
         if item.result.is_fresh and dg.AssetCheckKey(key, LATENCY_CHECK_NAME) in checks:
@@ -194,28 +202,16 @@ class JobRecorder:
             evaluation = latency_evaluation(key, followed.pipeline.id, job, minutes)
             if evaluation is not None:
                 self.events.append(evaluation)
+        return is_placed
 
     def _materialization(
         self,
-        followed: FollowedPipeline,
         outcome: JobOutcome,
         asset: ObjectAsset,
         item: ObjectOutcome,
-    ) -> dg.AssetMaterialization | None:
-        job, partition = outcome.job, None
-        partitions = followed.partitions.get(asset.key)
-        if partitions is not None:
-            partition = partition_of(partitions, job)
-            if partition is None:
-                self.warn(
-                    followed,
-                    f"{asset.key.to_user_string()} is partitioned in a way that does not tell "
-                    f"which partition job {job.job_id} of pipeline {followed.pipeline.id} loaded: "
-                    "it is not recorded. Follow the pipeline with assets that have no partitions, "
-                    "or partitions of time.",
-                    job_id=job.job_id,
-                )
-                return None
+        partition: str | None,
+    ) -> dg.AssetMaterialization:
+        job = outcome.job
         metadata = {**event_metadata(outcome, item, asset), **latencies(job)}
         if job.updated_ts is not None:
             hevo_ms = self.hevo.hevo_now_ms() or self.now() * 1000
@@ -223,24 +219,42 @@ class JobRecorder:
             metadata["dagster-hevo/recorded_after_seconds"] = round(late, 1)
         return dg.AssetMaterialization(
             asset_key=asset.key,
-            description=f"Loaded by Hevo's job {job.job_id}.",
+            description=f"Loaded by Hevo's job {as_markdown(job.job_id)}.",
             metadata=metadata,
             partition=partition,
         )
 
     def warn(self, followed: FollowedPipeline, text: str, *, job_id: str | None = None) -> None:
         """Write a warning into the log, and as an event of some of a pipeline's assets."""
+        keys = [asset.key for asset in followed.assets]
+        self.warn_of(keys, text, pipeline_id=followed.pipeline.id, job_id=job_id)
+
+    def warn_of(
+        self,
+        keys: Sequence[dg.AssetKey],
+        text: str,
+        *,
+        pipeline_id: int | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """Write a warning into the log, and as an event of some assets."""
         self.log_warning(text)
-        metadata: dict[str, str | int] = {
+        told = {
             "dagster-hevo/warning": text,
-            "dagster-hevo/pipeline_id": followed.pipeline.id,
+            "dagster-hevo/pipeline_id": pipeline_id,
+            "dagster-hevo/job_id": job_id,
         }
-        if job_id is not None:
-            metadata["dagster-hevo/job_id"] = job_id
+        metadata = {name: value for name, value in told.items() if value is not None}
         self.events += [
-            dg.AssetObservation(asset_key=asset.key, description=text, metadata=metadata)
-            for asset in followed.assets[:ASSETS_WARNED]
+            dg.AssetObservation(asset_key=key, description=as_markdown(text), metadata=metadata)
+            for key in keys[:ASSETS_WARNED]
         ]
+
+
+def needs_census(outcome: JobOutcome) -> bool:
+    """Whether an outcome rests on the pipeline having just the objects that are known."""
+    counted = ObjectResult.LOADED_BY_COUNT
+    return any(item.result is counted for item in outcome.objects.values())
 
 
 def partition_of(partitions: dg.PartitionsDefinition, job: Job) -> str | None:

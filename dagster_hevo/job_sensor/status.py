@@ -37,6 +37,7 @@ class TickStatus:
             known, been there; None without backlog.
         took_seconds: How long the tick took.
         was_cut_short: Whether it ended because its requests or its time were used up.
+        unreadable: How many pipelines there are whose list of jobs could not be read to its end.
     """
 
     base_url: str
@@ -51,6 +52,7 @@ class TickStatus:
     oldest_seconds: float | None
     took_seconds: float
     was_cut_short: bool
+    unreadable: int = 0
 
     @property
     def line(self) -> str:
@@ -63,7 +65,7 @@ class TickStatus:
             f"Polled {self.polled} of {self.pipelines} pipelines with {self.requests} requests in "
             f"{as_text(self.took_seconds)}: {self.jobs} jobs recorded ({self.objects} objects), "
             f"{self.backlog} ended jobs still to record{oldest}, {self.behind} "
-            f"pipelines still to poll.{end}"
+            f"pipelines still to poll, unreadable pipelines: {self.unreadable}.{end}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -76,10 +78,22 @@ class TickStatus:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> TickStatus | None:
         """Read it back; None where it is nothing that this version understands."""
-        try:
-            return cls(**{name: content[name] for name in cls.__dataclass_fields__})
-        except KeyError:
-            return None
+        found: dict[str, Any] = {}
+        for name, each in cls.__dataclass_fields__.items():
+            value = content.get(name, each.default if name == "unreadable" else None)
+            if not _is_of(value, str(each.type)):
+                return None
+            found[name] = value
+        return cls(**found)
+
+
+def _is_of(value: object, kind: str) -> bool:
+    """Whether a value that was read is of a field's type; a count stands for a time too."""
+    if value is None:
+        return "None" in kind
+    if kind.startswith("float"):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value).__name__ == kind
 
 
 def status_in(cursor: str | None) -> TickStatus | None:
@@ -121,6 +135,24 @@ def with_backlog(
         since = now
     after = replace(cursor, growing_since=since, told_backlog=backlog, told_lag=float(int(lag)))
     return after, is_warned
+
+
+def backlog_text(backlog: int, behind: int, pipeline_id: int) -> str:
+    """What to warn of where the backlog grows.
+
+    Args:
+        backlog: How many jobs have ended and are not recorded.
+        behind: How many pipelines are due.
+        pipeline_id: The pipeline with most of the jobs.
+    """
+    jobs = "1 ended job is" if backlog == 1 else f"{backlog} ended jobs are"
+    pipelines = "1 pipeline is" if behind == 1 else f"{behind} pipelines are"
+    most = f" Most of the jobs are of pipeline {pipeline_id}." if backlog > 1 else ""
+    return (
+        f"The job sensor's backlog has grown for an hour: {jobs} not recorded, {pipelines} still "
+        f"to be polled.{most} What to do: raise requests_per_minute if Hevo allows more, follow "
+        "fewer pipelines, or look at the sensor's log for requests that fail."
+    )
 
 
 def moment_text(seconds: float) -> str:

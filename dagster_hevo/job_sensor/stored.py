@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 LAST_MOMENT = 1e11
+LONGEST_ID = 200
+LONGEST_TEXT = 4096
+MOST_ENTRIES = 5000
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -37,27 +40,46 @@ def flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def is_id(value: object) -> bool:
+    """Whether it can be the id of a job: a short text that every storage takes."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and _is_clean(value)
+
+
+def _is_clean(value: str) -> bool:
+    """Whether every storage and Hevo's API take it: no half characters, and no NUL."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    """The cursor of a page."""
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not _is_clean(value):
+        return None
+    return value
 
 
 def ids(value: object) -> frozenset[str] | None:
     if not isinstance(value, list):
         return None
-    return frozenset(item for item in cast("list[object]", value) if isinstance(item, str))
+    found = [item for item in cast("list[object]", value) if is_id(item)]
+    return frozenset(cast("list[str]", found[:MOST_ENTRIES]))
 
 
 def times(value: object) -> dict[str, int] | None:
     if not isinstance(value, Mapping):
         return None
     entries = cast("Mapping[str, object]", value)
-    return {job_id: count(made) or 0 for job_id, made in entries.items()}
+    known = [(job_id, count(made) or 0) for job_id, made in entries.items() if is_id(job_id)]
+    return dict(known[-MOST_ENTRIES:])
 
 
 def texts(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
-    return tuple(item for item in cast("list[object]", value) if isinstance(item, str))
+    found = [item for item in cast("list[object]", value) if item == "" or text(item) is not None]
+    return tuple(cast("list[str]", found[-MOST_ENTRIES:]))
 
 
 def written(value: object, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,18 +18,26 @@ from dagster_hevo.api.errors import (
 )
 from dagster_hevo.api.models import Job
 from dagster_hevo.job_sensor.budget import TickSpent
-from dagster_hevo.job_sensor.cursor import OpenJob, PipelineCursor, SensorCursor
+from dagster_hevo.job_sensor.cursor import PipelineCursor, SensorCursor
 from dagster_hevo.job_sensor.expecting import idle_until
 from dagster_hevo.job_sensor.followed import FollowedPipeline, TickTools
+from dagster_hevo.job_sensor.preparing import prepared
 from dagster_hevo.job_sensor.recorder import ObservedEvent
-from dagster_hevo.job_sensor.status import TickStatus, with_backlog
+from dagster_hevo.job_sensor.status import TickStatus, backlog_text, with_backlog
 from dagster_hevo.job_sensor.visit import PipelineVisit
-from dagster_hevo.jobs.marks import RecordMarks
-from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
+from dagster_hevo.jobs.settings import as_text
 
 # This part of the requests is enough to poll all pipelines of which nothing is expected.
 IDLE_SHARE = 0.06
 TICK_INTERVAL = 60.0
+# This part of a tick's time may go by before its first request.
+PREPARING = 1 / 3
+# A tick that returns more events than this says so to the runs that wait for them.
+MANY_EVENTS = 500
+# A list of jobs that cannot be read for so long is worth a warning.
+UNREADABLE_FOR = 3600.0
+SECONDS_TO_TELL = 3.0
+PIPELINES_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,8 @@ class Tick:
     _cursors: dict[int, PipelineCursor] = field(default_factory=dict[int, PipelineCursor])
     _visits: dict[int, PipelineVisit] = field(default_factory=dict[int, PipelineVisit])
     _unfinished: set[int] = field(default_factory=set[int])
+    _unprepared: set[int] = field(default_factory=set[int])
+    _prepare_from: int = 0
     _order: bool | None = None
     _was_cut_short: bool = False
 
@@ -73,11 +83,20 @@ class Tick:
             HevoAuthenticationError: The keys are wrong: no later tick will do better.
         """
         tools = self.tools
+        if cursor.ticked_at > tools.began:
+            behind = as_text(cursor.ticked_at - tools.began)
+            tools.log(f"This machine's clock is {behind} behind the end of the last tick.")
+        cursor = cursor.set_back_to(tools.began)
         self._order = cursor.is_newest_first
+        # What is not followed now is kept for a while.
         self._cursors = dict(cursor.pipelines)
-        for pipeline_id, followed in self.followed.items():
-            known = self._cursors.get(pipeline_id) or begin_following(followed, tools)
-            self._cursors[pipeline_id] = self._prepared(followed, known)
+        new = PipelineCursor(since=tools.began, is_new=True)
+        for pipeline_id in self.followed:
+            known = self._cursors.get(pipeline_id, new)
+            self._cursors[pipeline_id] = known.made_sane(tools.began)
+        self._unprepared = set(self.followed)
+        self._prepare_from = cursor.prepare_from
+        self._prepare()
         tools.budget.begin()
         try:
             self._visit_all()
@@ -85,29 +104,29 @@ class Tick:
             self._was_cut_short = True
         return self._result(cursor)
 
-    def _prepared(self, followed: FollowedPipeline, known: PipelineCursor) -> PipelineCursor:
-        """A pipeline's cursor with what the ledger and the tick before tell; sends nothing."""
-        tools, settings = self.tools, self.tools.settings
-        pipeline_id = followed.pipeline.id
-        if known.reported:
-            # The cursor was kept, so the events that came with it are stored.
-            marks = RecordMarks(
-                tools.store, settings.base_url, pipeline_id, followed.asset_set, settings.sensor_id
-            )
-            for job_id in sorted(known.reported):
-                marks.finish(job_id)
-            known = replace(known, reported=frozenset())
-        # A time further off than any pause was written by a clock that has been set back.
-        if known.due_at > tools.began + 24 * 3600:
-            known = replace(known, due_at=tools.began)
-        ledger = PipelineLedger(tools.store, settings.base_url, pipeline_id)
-        for pointer in ledger.claimed():
-            job_id = pointer.job_id
-            if job_id is None or job_id in known.open or job_id in known.settled:
-                continue
-            if not ledger.is_running(pointer.run_id):
-                known = with_left_job(known, job_id, tools.began)
-        return known
+    def _prepare(self) -> None:
+        """Ask the ledger about the pipelines, for a part of the tick's time.
+
+        First about those of which the last tick reported events, then on from where the last tick
+        ended. One that is visited is prepared before.
+        """
+        budget = self.tools.budget
+        until = budget.now() + (budget.until - budget.now()) * PREPARING
+        ids = sorted(self.followed)
+        place = next((n for n, key in enumerate(ids) if key >= self._prepare_from), 0)
+        in_turn = [*ids[place:], *ids[:place]]
+        reported = [key for key in in_turn if self._cursors[key].reported]
+        for pipeline_id in (*reported, *in_turn):
+            if budget.now() >= until:
+                self._prepare_from = pipeline_id
+                return
+            self._prepare_one(pipeline_id)
+
+    def _prepare_one(self, pipeline_id: int) -> None:
+        if pipeline_id in self._unprepared:
+            self._unprepared.discard(pipeline_id)
+            known, followed = self._cursors[pipeline_id], self.followed[pipeline_id]
+            self._cursors[pipeline_id] = prepared(followed, known, self.tools)
 
     # The order
 
@@ -173,6 +192,7 @@ class Tick:
         return sorted(found, key=lambda key: (self._cursors[key].polled_at, key))
 
     def _begin(self, pipeline_id: int) -> PipelineVisit:
+        self._prepare_one(pipeline_id)
         visit = PipelineVisit(
             self.followed[pipeline_id], self._cursors[pipeline_id], self.tools, self._order
         )
@@ -215,6 +235,7 @@ class Tick:
         for key in self._unfinished:
             # Behind those that have waited since before this tick.
             self._cursors[key] = replace(self._cursors[key], due_at=tools.began)
+        self._warn_of_unreadable(now)
         visits = self._visits.items()
         behind = len(self._due()) if self._was_cut_short else 0
         backlog = sum(self._cursors[key].backlog() for key in self.followed)
@@ -224,13 +245,16 @@ class Tick:
             pipelines=len(self.followed),
             polled=len(self._visits),
             behind=behind,
-            jobs=sum(visit.settler.recorded for _, visit in visits),
+            jobs=sum(visit.settler.done.recorded for _, visit in visits),
             objects=tools.recorder.objects,
             backlog=backlog,
             requests=tools.budget.spent,
             oldest_seconds=self._oldest(now),
             took_seconds=now - tools.began,
             was_cut_short=self._was_cut_short,
+            unreadable=sum(
+                self._cursors[key].unreadable_since is not None for key in self.followed
+            ),
         )
         cursor = SensorCursor(
             self._cursors,
@@ -239,15 +263,18 @@ class Tick:
             before.growing_since,
             before.told_backlog,
             before.told_lag,
+            now,
+            self._prepare_from,
         )
         cursor, has_grown = with_backlog(cursor, backlog + behind, now, lag=self._lag(now))
         if has_grown:
             self._warn_of_backlog(backlog, behind)
+        self._tell_storing(now)
         tools.log(status.line)
         return TickResult(
             cursor.without_forgotten(self.followed, now),
             tools.recorder.events,
-            [(key, job) for key, visit in visits for job in visit.settler.ended],
+            [(key, job) for key, visit in visits for job in visit.settler.done.ended],
             status,
         )
 
@@ -271,31 +298,39 @@ class Tick:
 
     def _warn_of_backlog(self, backlog: int, behind: int) -> None:
         largest = max(self.followed, key=lambda key: self._cursors[key].backlog())
-        self.tools.recorder.warn(
-            self.followed[largest],
-            f"The job sensor's backlog has grown for an hour: {backlog} ended jobs are not "
-            f"recorded, {behind} pipelines are due. Most of them are of pipeline {largest}. What "
-            "to do: raise requests_per_minute if Hevo allows more, follow fewer pipelines, or "
-            "look at the sensor's log for requests that fail.",
+        self.tools.recorder.warn(self.followed[largest], backlog_text(backlog, behind, largest))
+
+    def _warn_of_unreadable(self, now: float) -> None:
+        """Say once of each pipeline that its list of jobs cannot be read for an hour."""
+        found = [
+            key
+            for key in self.followed
+            if (since := self._cursors[key].unreadable_since) is not None
+            and now - since >= UNREADABLE_FOR
+            and not self._cursors[key].is_unreadable_told
+        ]
+        if not found:
+            return
+        for key in found:
+            self._cursors[key] = replace(self._cursors[key], is_unreadable_told=True)
+        named = ", ".join(map(str, found[:PIPELINES_NAMED]))
+        more = f" and {len(found) - PIPELINES_NAMED} more" if len(found) > PIPELINES_NAMED else ""
+        lists = "list of pipeline" if len(found) == 1 else "lists of the pipelines"
+        self.tools.recorder.warn_of(
+            [asset.key for key in found for asset in self.followed[key].assets],
+            f"For an hour, Hevo has not answered the job {lists} {named}{more} to the end: jobs "
+            "that are listed there are not recorded until it does. What to do: look at the "
+            "pipeline in Hevo, and at the sensor's log for what was answered.",
+            pipeline_id=found[0] if len(found) == 1 else None,
         )
 
-
-def begin_following(followed: FollowedPipeline, tools: TickTools) -> PipelineCursor:
-    """The cursor of a pipeline that has none: where the ledger says, or from now on."""
-    settings = tools.settings
-    marks = RecordMarks(
-        tools.store, settings.base_url, followed.pipeline.id, followed.asset_set, settings.sensor_id
-    )
-    known = marks.followed_until()
-    if known is None:
-        marks.follow_until(tools.began, 0)
-        return PipelineCursor(since=tools.began)
-    since, until_ms = known
-    return PipelineCursor(since=since, newest_ms=until_ms or None, old_before_ms=until_ms or None)
-
-
-def with_left_job(cursor: PipelineCursor, job_id: str, now: float) -> PipelineCursor:
-    """The cursor with a job that its run has left to be recorded."""
-    if job_id in cursor.open or job_id in cursor.settled or job_id in cursor.reported:
-        return cursor
-    return replace(cursor.with_open(job_id, OpenJob(now)), due_at=min(cursor.due_at, now))
+    def _tell_storing(self, now: float) -> None:
+        """Say to runs that wait for a job how many events are stored before its last one."""
+        tools, events = self.tools, len(self.tools.recorder.events)
+        if events < MANY_EVENTS:
+            return
+        for visit in self._visits.values():
+            for job_id in visit.settler.done.touched:
+                if tools.budget.now() >= tools.budget.until + SECONDS_TO_TELL:
+                    return
+                visit.settler.marks.tell_storing(job_id, events, now)

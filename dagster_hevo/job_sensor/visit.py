@@ -10,31 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dagster_hevo.api.errors import HevoNotFoundError
-from dagster_hevo.api.models import Job, Page
-from dagster_hevo.job_sensor.cursor import (
-    MOST_OPEN,
-    MOST_SETTLED,
-    PipelineCursor,
-    Walk,
-    made_ms,
+from dagster_hevo.api.errors import (
+    HevoAuthenticationError,
+    HevoError,
+    HevoNotFoundError,
+    HevoRateLimitError,
 )
+from dagster_hevo.api.models import Job
+from dagster_hevo.job_sensor.cursor import MOST_OPEN, MOST_SETTLED, PipelineCursor
 from dagster_hevo.job_sensor.expecting import due_after_visit
 from dagster_hevo.job_sensor.followed import FollowedPipeline, TickTools
+from dagster_hevo.job_sensor.listing import JobListing
 from dagster_hevo.job_sensor.ownership import JobOwnership
 from dagster_hevo.job_sensor.settling import JobSettler
-from dagster_hevo.jobs.job_list import JOBS_THAT_SHOW_AN_ORDER
+from dagster_hevo.job_sensor.walk import Walk, ended, made_ms
 from dagster_hevo.jobs.marks import RecordMarks
 from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS
 
 # Jobs that are not on the pages read are polled one by one, at most this many in a visit.
 MOST_POLLED_ALONE = 10
-# A list whose pages never end, or bring nothing new for so long, ends here.
-MOST_PAGES = 2000
-MOST_PAGES_WITHOUT_NEWS = 20
-# How far a list may be out of order and still run from the newest to the oldest job.
-DISORDER_MS = 60_000
-WRITTEN_EVERY = 6 * 3600.0
 LONGEST_PAUSE = 10 * 60.0
 LONGEST_PAUSE_UNKNOWN = 6 * 3600.0
 
@@ -50,7 +44,6 @@ class PipelineVisit:
 
     Attributes:
         cursor: How far it is now.
-        is_newest_first: The same as above, as of now.
         settler: Records jobs, and knows what it has recorded.
     """
 
@@ -62,13 +55,12 @@ class PipelineVisit:
         is_newest_first: bool | None,
     ) -> None:
         self.cursor = cursor
-        self.is_newest_first = is_newest_first
+        self._listing = JobListing(followed.pipeline.id, tools, is_newest_first)
         self._followed = followed
         self._tools = tools
-        self._pages: dict[str, tuple[Job, ...]] = {}
-        self._seen: dict[str, Job] = {}
-        self._without_news = 0
         self._is_walk_over = False
+        self._unread: HevoError | None = None
+        self._resumes = cursor.walk is not None and cursor.walk.cursor is not None
         self._is_first_walk = cursor.newest_ms is None
         settings = tools.settings
         self._marks = RecordMarks(
@@ -83,8 +75,17 @@ class PipelineVisit:
             tools,
             self._marks,
             newer_than=self._newer_than,
-            seen=lambda: tuple(self._seen.values()),
+            seen=lambda: tuple(self._listing.seen.values()),
         )
+
+    @property
+    def is_newest_first(self) -> bool | None:
+        """Whether this account's lists were seen to run from the newest job on, as of now."""
+        return self._listing.is_newest_first
+
+    @is_newest_first.setter
+    def is_newest_first(self, value: bool | None) -> None:
+        self._listing.is_newest_first = value
 
     @property
     def pipeline_id(self) -> int:
@@ -96,23 +97,31 @@ class PipelineVisit:
 
         Raises:
             TickSpent: The tick may send no more requests.
-            HevoError: The list could not be read.
+            HevoError: The list could not be read to its end; what could be read is settled.
         """
         if self.cursor.walk is None or not self.cursor.walk.is_down:
-            yield from self._go_down()
+            try:
+                yield from self._go_down()
+            except (HevoAuthenticationError, HevoRateLimitError):
+                raise
+            except HevoError as error:
+                self._unread = error
         yield from self._go_up()
         yield from self._poll_open()
+        if self._unread is not None:
+            raise self._unread
         self._finish()
 
     def end(self) -> None:
-        """Say what waits, also where the tick ended before the visit did."""
+        """Keep what was read and say what waits, also where the tick ended before the visit."""
+        self.cursor = self.settler.end(self.cursor)
         if self._is_first_walk or self.cursor.walk is None:
             self.cursor = replace(self.cursor, waiting=0, oldest_ms=None)
             return
         latest_ms = self._latest_ms()
         waiting = [
             made_ms(job, latest_ms)
-            for job in self._seen.values()
+            for job in self._listing.seen.values()
             if job.is_terminal
             and job.job_id not in self.cursor.open
             and not self._is_settled(job, latest_ms)
@@ -124,7 +133,7 @@ class PipelineVisit:
         self.cursor = replace(self.cursor, waiting=len(waiting), oldest_ms=oldest_ms)
 
     def failed(self, *, is_unknown: bool) -> None:
-        """The list could not be read: pause, longer each time.
+        """The list could not be read to its end: pause, longer each time.
 
         Args:
             is_unknown: Whether Hevo says that there is no such pipeline, or page.
@@ -136,8 +145,14 @@ class PipelineVisit:
         walk = self.cursor.walk
         if is_unknown or failures > 3:
             walk = None  # The page where it goes on may be gone; the list's beginning is not.
+        since = self.cursor.unreadable_since
         self.cursor = replace(
-            self.cursor, walk=walk, failures=failures, due_at=now + pause, polled_at=now
+            self.cursor,
+            walk=walk,
+            failures=failures,
+            due_at=now + pause,
+            polled_at=now,
+            unreadable_since=now if since is None else since,
         )
 
     # The list
@@ -146,7 +161,10 @@ class PipelineVisit:
         """Read pages until all that is not yet seen are known to be settled."""
         while True:
             walk = self.cursor.walk or Walk()
-            page = self._read_page(walk.cursor or "")
+            page = self._listing.read(walk.cursor or "")
+            if self._resumes:  # The page that could not be read, if it was one.
+                self.cursor = replace(self.cursor, failures=0)
+            self._resumes = False
             latest_ms = self._latest_ms()
             to_do = [job for job in page.entries if not self._is_settled(job, latest_ms)]
             times = [made for job in page.entries if (made := made_ms(job, latest_ms))]
@@ -158,15 +176,21 @@ class PipelineVisit:
             if to_do:
                 new = (job.job_id for job in to_do if job.job_id not in self.cursor.open)
                 walk = walk.with_page_to_do(walk.cursor or "", new)
-            if self._is_last(page, walk, latest_ms):
+            if self._listing.ends_with(page, walk, latest_ms, self._old_before_ms()):
                 walk = replace(walk, cursor=None, is_down=True)
             else:
                 walk = replace(walk, cursor=page.next_cursor)
             now = self._tools.now()
-            self.cursor = replace(self.cursor, walk=walk, polled_at=now, failures=0)
+            self.cursor = replace(self.cursor, walk=walk, polled_at=now)
             yield
             if walk.is_down:
                 return
+
+    def _old_before_ms(self) -> float | None:
+        if not self._is_first_walk:
+            return self.cursor.old_before_ms or 0
+        # What the tick that begins to follow a pipeline does not see was over before.
+        return None if self.cursor.since >= self._tools.began else self._begin_ms()
 
     def _is_settled(self, job: Job, latest_ms: int | None) -> bool:
         if self.cursor.is_settled(job, latest_ms):
@@ -176,59 +200,7 @@ class PipelineVisit:
         # What no longer fits into the cursor is in the ledger. What a run has recorded may still
         # have to be told to those who wait for the job: `JobSettler`.
         marks = self._marks.of(job.job_id)
-        mine = marks.begun_by == self._tools.settings.sensor_id
-        return marks.is_left or (marks.is_done and mine)
-
-    def _read_page(self, key: str) -> Page[Job]:
-        """Read a page; "" is the first one."""
-        pages = self._tools.hevo.job_pages(self.pipeline_id, key or None)
-        page = next(iter(pages))
-        news = {job.job_id for job in page.entries} - self._seen.keys()
-        self._without_news = 0 if news else self._without_news + 1
-        self._seen.update((job.job_id, job) for job in page.entries)
-        self._pages[key] = page.entries
-        return page
-
-    def _is_last(self, page: Page[Job], walk: Walk, latest_ms: int | None) -> bool:
-        """Whether the way down ends with this page."""
-        if not page.has_more or page.next_cursor in {None, walk.cursor}:
-            return True
-        if walk.pages >= MOST_PAGES or self._without_news >= MOST_PAGES_WITHOUT_NEWS:
-            self._tools.warn(
-                f"Pipeline {self.pipeline_id}: its list of jobs does not end after {walk.pages} "
-                "pages; what follows is not read."
-            )
-            return True
-        return self._is_older_from_here(page, walk, latest_ms)
-
-    def _is_older_from_here(self, page: Page[Job], walk: Walk, latest_ms: int | None) -> bool:
-        """Whether all that follows is older than what is settled.
-
-        Hevo promises no order. The list is trusted to run from the newest to the oldest job where
-        it was seen to do so over more than one page, and still does.
-        """
-        times = [made_ms(job, latest_ms) for page in self._pages.values() for job in page]
-        known = [made for made in times if made is not None]
-        if len(known) < len(times) or len(known) < JOBS_THAT_SHOW_AN_ORDER:
-            return False
-        newest_so_far = known[0]
-        for made in known:
-            if made > newest_so_far + DISORDER_MS:
-                self.is_newest_first = False
-                return False
-            newest_so_far = min(newest_so_far, made)
-        if known[-1] >= known[0]:
-            return False
-        if len(self._pages) > 1 and len(self._pages) == walk.pages:
-            self.is_newest_first = True
-        old_before = self.cursor.old_before_ms or 0
-        if self._is_first_walk:
-            begin_ms = self._begin_ms()
-            if begin_ms is None:
-                return True  # What follows was over before the pipeline was followed.
-            old_before = begin_ms
-        is_old = min(known[-len(page.entries) :]) < old_before - DISORDER_MS
-        return is_old and self.is_newest_first is True
+        return marks.is_left or (marks.is_done and marks.begun_by is not None)
 
     # Its jobs
 
@@ -236,19 +208,32 @@ class PipelineVisit:
         """Settle the jobs of the pages that have some, the oldest first."""
         while (walk := self.cursor.walk) is not None and walk.to_do:
             key = walk.to_do[-1]
-            if key not in self._pages:
-                self._read_page(key)
+            if key not in self._listing.pages:
+                try:
+                    self._listing.read(key)
+                except (HevoAuthenticationError, HevoRateLimitError):
+                    raise
+                except HevoError as error:
+                    self._unread = error
+                    self._leave_page(is_cut=True)
+                    continue
                 yield
             ownership = self._ownership()
-            jobs = sorted(self._pages[key], key=lambda job: (job.created_ts or 0, job.job_id))
+            jobs = sorted(
+                self._listing.pages[key], key=lambda job: (job.created_ts or 0, job.job_id)
+            )
             for job in jobs:
                 if not self._is_waiting(job):
                     yield from self._settle(job, ownership)
-            if len(self.cursor.open) >= MOST_OPEN:
-                return  # What waits has to be settled first: the cursor is bounded.
-            walk = self.cursor.walk
-            self.cursor = replace(self.cursor, walk=replace(walk, to_do=walk.to_do[:-1]))
-        self._end_walk()
+            self._leave_page()
+        if self.cursor.walk is not None and self.cursor.walk.is_down:
+            self._end_walk()
+
+    def _leave_page(self, *, is_cut: bool = False) -> None:
+        walk = self.cursor.walk
+        if walk is not None:
+            walk = replace(walk, to_do=walk.to_do[:-1], is_cut=walk.is_cut or is_cut)
+            self.cursor = replace(self.cursor, walk=walk)
 
     def _is_waiting(self, job: Job) -> bool:
         """Whether a job is worth a request only later."""
@@ -262,11 +247,26 @@ class PipelineVisit:
         if self.cursor.is_settled(job, latest_ms):
             return
         is_past = self._is_first_walk and job.is_terminal and self._is_past(job, latest_ms)
-        for cursor in self.settler.settle(self.cursor, job, ownership, is_past=is_past):
+        is_known = job.job_id in self.cursor.open
+        made, now = made_ms(job, latest_ms), self._tools.now()
+        if not is_known and self.cursor.is_tried(made, now):
+            self._cut_walk()
+            return
+        has_place = is_known or len(self.cursor.open) < MOST_OPEN
+        for cursor in self.settler.settle(
+            self.cursor, job, ownership, is_past=is_past, has_place=has_place
+        ):
             # Here, because the tick may end at each yield.
             self.cursor = self._met(job, cursor, latest_ms)
             self._trim()
             yield
+        if not has_place and job.job_id in self.cursor.open:
+            self.cursor = self.cursor.without_place(job.job_id, made, now)
+            self._cut_walk()
+
+    def _cut_walk(self) -> None:
+        if self.cursor.walk is not None:
+            self.cursor = replace(self.cursor, walk=replace(self.cursor.walk, is_cut=True))
 
     def _met(self, job: Job, cursor: PipelineCursor, latest_ms: int | None) -> PipelineCursor:
         """The cursor once a job that the way down saw was met on the way up."""
@@ -281,30 +281,31 @@ class PipelineVisit:
 
     def _newer_than(self, job: Job) -> frozenset[str]:
         made = job.created_ts or 0
-        others = self._seen.values()
+        others = self._listing.seen.values()
         return frozenset(item.job_id for item in others if made and (item.created_ts or 0) > made)
 
     def _is_past(self, job: Job, latest_ms: int | None) -> bool:
         """Whether a job that has ended was over before the pipeline was followed.
 
-        What the tick that begins to follow a pipeline sees of it is past. Where the first poll came
-        later, Hevo's times decide, with a tolerance: a job of just before may be recorded as well.
+        Hevo's times decide, with a tolerance: a job of just before may be recorded as well. One
+        without a time is past.
         """
-        begin_ms, ended = self._begin_ms(), made_ms(job, latest_ms)
-        if ended is not None and job.updated_ts is not None and job.updated_ts >= ended:
-            is_sane = latest_ms is None or job.updated_ts <= latest_ms
-            ended = job.updated_ts if is_sane else ended
-        return begin_ms is None or ended is None or ended < begin_ms
+        ended_ms = ended(job, latest_ms) or made_ms(job, latest_ms)
+        return ended_ms is None or ended_ms < self._begin_ms()
 
-    def _begin_ms(self) -> float | None:
-        """Since when the pipeline is followed, by Hevo's clock; None: since this very tick."""
-        since, tools = self.cursor.since, self._tools
-        if since >= tools.began:
-            return None
+    def _begin_ms(self) -> int:
+        """Since when the pipeline is followed, by Hevo's clock, with a tolerance."""
+        known, tools = self.cursor.begin_ms, self._tools
+        if known is not None:
+            return known
         hevo_ms = tools.hevo.hevo_now_ms()
         if hevo_ms is None:
-            return since * 1000
-        return hevo_ms - (tools.now() - since) * 1000 - CLOCK_TOLERANCE_MS
+            return round(self.cursor.since * 1000) - CLOCK_TOLERANCE_MS
+        ago_ms = round((tools.now() - self.cursor.since) * 1000)
+        begin_ms = max(hevo_ms - ago_ms - CLOCK_TOLERANCE_MS, 1)
+        # Once, because this machine's clock may be set back.
+        self.cursor = replace(self.cursor, begin_ms=begin_ms)
+        return begin_ms
 
     def _poll_open(self) -> Iterator[None]:
         """Poll the jobs that are still to be recorded and were on no page, some of them."""
@@ -312,14 +313,20 @@ class PipelineVisit:
         due = sorted(
             (entry.due_at, job_id)
             for job_id, entry in self.cursor.open.items()
-            if entry.due_at <= now and job_id not in self._seen
+            if entry.due_at <= now and job_id not in self._listing.seen
         )
         for _, job_id in due[:MOST_POLLED_ALONE]:
             entry = self.cursor.open[job_id]
             try:
                 job = self._tools.hevo.get_job(self.pipeline_id, job_id)
+            except (HevoAuthenticationError, HevoRateLimitError):
+                raise
             except HevoNotFoundError:
                 self.cursor = self.settler.missing(self.cursor, job_id, entry)
+                yield
+                continue
+            except HevoError as error:
+                self.cursor = self.settler.unreadable(self.cursor, job_id, entry, error)
                 yield
                 continue
             yield
@@ -346,22 +353,26 @@ class PipelineVisit:
         walk = self.cursor.walk
         if walk is None:
             return
+        if walk.is_cut:
+            # The next walk begins where this one began.
+            self.cursor = replace(self.cursor, walk=None)
+            self._is_walk_over = True
+            return
         if walk.is_partial or walk.unmet:
             # Other jobs were met on the way up than were seen on the way down: pages have moved.
             self.cursor = replace(self.cursor, walk=None, due_at=self._tools.now())
             return
         self._is_walk_over = True
         self.cursor = self.cursor.after_walk(walk, self._begin_ms())
-        self._write()
 
     def _finish(self) -> None:
         """Say when to come back."""
-        if (self.cursor.walk is None and self._is_walk_over) or len(self.cursor.open) >= MOST_OPEN:
-            jobs = tuple(self._seen.values())
-            found = bool(self.settler.settled or self.cursor.open)
-            self.cursor = due_after_visit(
-                self.cursor, self._followed, jobs, self._tools, found=found
-            )
+        if self.cursor.walk is not None or not self._is_walk_over:
+            return
+        jobs = tuple(self._listing.seen.values())
+        found = bool(self.settler.done.settled or self.cursor.open)
+        cursor = replace(self.cursor, failures=0, unreadable_since=None, is_unreadable_told=False)
+        self.cursor = due_after_visit(cursor, self._followed, jobs, self._tools, found=found)
 
     def _trim(self) -> None:
         """Keep the newest settled jobs in the cursor; of the others the ledger knows."""
@@ -373,20 +384,6 @@ class PipelineVisit:
             if job_id not in self.cursor.reported:
                 self._marks.leave(job_id)
         self.cursor = replace(self.cursor, settled=dict(oldest_first[excess:]))
-
-    def _write(self) -> None:
-        """Tell the ledger how far this is, now and then: a lost cursor goes on from there."""
-        # Of what is still to be recorded, only the cursor knows.
-        waiting = (entry.made_ms for entry in self.cursor.open.values())
-        oldest = min((made for made in waiting if made), default=None)
-        now, until_ms = self._tools.now(), self.cursor.old_before_ms or 1
-        until_ms = until_ms if oldest is None else min(until_ms, oldest)
-        if now - self.cursor.written_at < WRITTEN_EVERY:
-            return
-        for job_id in self.cursor.settled.keys() - self.cursor.reported:
-            self._marks.leave(job_id)
-        self._marks.follow_until(self.cursor.since, until_ms)
-        self.cursor = replace(self.cursor, written_at=now)
 
     def _latest_ms(self) -> int | None:
         """Times after this are nonsense: taken at its word, one would make all to come old."""

@@ -13,7 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dagster_hevo.jobs.failures import outage_error, timeout_error, with_remark
-from dagster_hevo.jobs.finding import after_find_read, begin_stop_finding, end_stop_finding
+from dagster_hevo.jobs.finding import (
+    after_find_read,
+    after_unread_objects,
+    begin_stop_finding,
+    end_stop_finding,
+)
 from dagster_hevo.jobs.following import (
     after_outcome_read,
     after_poll,
@@ -38,12 +43,11 @@ from dagster_hevo.jobs.steps import (
     CancelAnswered,
     Finish,
     Interrupted,
-    ObjectsRead,
     Observation,
     Read,
-    ReadActiveObjects,
     ReadFailed,
     ReadObjects,
+    ReadPipelineObjects,
     TriggerAnswered,
     TurnAnswered,
     Wait,
@@ -69,9 +73,9 @@ def next_step(state: State, observation: Observation) -> Next:
     if isinstance(observation, CancelAnswered):
         return _after_cancel(state, observation)
     if isinstance(observation, ReadFailed):
-        return _bounded(*_after_failed_read(state, observation), observation)
-    state = _after_answer(state, observation)
-    return _bounded(*_in_phase(state, observation), observation)
+        return _within_deadline(*_after_failed_read(state, observation), observation)
+    state = _with_outage_over(state, observation)
+    return _within_deadline(*_in_phase(state, observation), observation)
 
 
 def _in_phase(state: State, observation: Observation) -> Next:
@@ -98,7 +102,8 @@ _AFTER_READ: Mapping[Phase, Callable[[State, Observation], Next]] = {
 # The API is out
 
 
-def _after_answer(state: State, observation: Observation) -> State:
+def _with_outage_over(state: State, observation: Observation) -> State:
+    """Hevo has answered: an outage is over, if there was one."""
     if isinstance(observation, Began):
         return state
     state = state.but(has_answered=True)
@@ -115,16 +120,17 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     read, now = state.reading, failed.now
     if state.phase is Phase.FINDING and isinstance(read, ReadObjects):
         # What one candidate lists is not needed to find ours: it is read again later.
-        return after_find_read(state, _without_objects(failed, read.job_id))
-    if isinstance(read, ReadActiveObjects):
-        return finish_unproven(state)
+        return after_unread_objects(state, read.job_id, failed)
     if state.ending is not None and now >= state.stop_by:
         return end_stop_finding(state, state.ending)
+    out_since = now if state.out_since is None else state.out_since
+    is_over = not failed.is_transient or now - out_since >= state.settings.outage_timeout
+    if isinstance(read, ReadPipelineObjects) and is_over:
+        return finish_unproven(state)
     if read is None or not failed.is_transient or not state.has_answered:
         return state.but(phase=Phase.ENDED), Finish(error=failed.error)
-    out_since = now if state.out_since is None else state.out_since
     state = state.but(out_since=out_since)
-    if now - out_since >= state.settings.outage_timeout:
+    if is_over:
         error = outage_error(read.what, now - out_since, failed.error)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     if state.outage_logged_at is None or now - state.outage_logged_at >= OUTAGE_LOGGED_EVERY:
@@ -138,14 +144,10 @@ def _after_failed_read(state: State, failed: ReadFailed) -> Next:
     return state, Wait(pause, read)
 
 
-def _without_objects(failed: ReadFailed, job_id: str) -> ObjectsRead:
-    return ObjectsRead(job_id, (), now=failed.now, hevo_ms=failed.hevo_ms, watchers=failed.watchers)
-
-
 # The end of patience
 
 
-def _bounded(state: State, action: Action, observation: Observation) -> Next:
+def _within_deadline(state: State, action: Action, observation: Observation) -> Next:
     """Keep waits within the deadline, and remember what is read."""
     then = action.then if isinstance(action, Wait) else action
     is_read = isinstance(then, READS)
@@ -186,7 +188,7 @@ def _stop(state: State, seen: Observation, ending: Finish) -> Next:
 
 
 def _after_cancel(state: State, answered: CancelAnswered) -> Next:
-    job_id = state.job.job_id if state.job is not None else "?"
+    job_id = state.job_id or "?"
     why = "the run was terminated" if _is_interruption(state) else "poll_timeout ran out"
     if answered.error is None:
         text = f"Cancelled job {job_id} of pipeline {state.request.pipeline_id}: {why}."

@@ -11,8 +11,17 @@ from dataclasses import replace
 from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.matching import Evidence, Fit, fit_by_objects, fit_by_type
-from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, Newness, made_at, newness_of
+from dagster_hevo.jobs.newness import (
+    CLOCK_TOLERANCE_MS,
+    DATE_PRECISION_MS,
+    Newness,
+    clock_lead_ms,
+    made_at,
+    newness_of,
+)
+from dagster_hevo.jobs.polling import deferred_too_long
 from dagster_hevo.jobs.records import Answer
+from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.jobs.state import Examination, Sighting, State
 from dagster_hevo.jobs.steps import JobsRead, ObjectsRead, Observation
 
@@ -22,8 +31,8 @@ LISTING_SHARE = 1 / 3
 MOST_EXAMINED_AT_ONCE = 5
 # The objects of a candidate are read at growing intervals, counted in poll intervals.
 MOST_INTERVALS = 6
-# One read of the list may leave a job out: it is forgotten after so many.
-READS_TO_FORGET = 4
+# One read of the list may leave a job out: after so many, it has vanished.
+READS_UNTIL_VANISHED = 4
 # Missing from so many reads when ours would be listed for certain, a job is not ours.
 LATE_LISTS = 2
 
@@ -41,7 +50,13 @@ def _newness(state: State, job: Job, hevo_ms: int | None) -> Newness:
     sighting = state.first_seen.get(job.job_id, Sighting(state.list_reads))
     if sighting.late_lists >= LATE_LISTS:
         return Newness.LATE  # It was not there for longer than ours can be missing.
-    newness = newness_of(job, state.baseline, until_ms=state.until_ms, now_ms=hevo_ms)
+    newness = newness_of(
+        job,
+        state.baseline,
+        until_ms=state.until_ms,
+        now_ms=hevo_ms,
+        jobs_clock_lead_ms=state.jobs_clock_lead_ms,
+    )
     if newness is not Newness.OLD:
         return newness
     # The clock that writes the Date header may be wrong. What is older than a job of the baseline,
@@ -61,27 +76,41 @@ def _was_listed_before(state: State, job: Job) -> bool:
 
 def with_list(state: State, seen: JobsRead) -> State:
     """The state after a read of the job list, with the candidates whose objects to read."""
+    return _with_jobs_to_examine(_with_sightings(state, seen), seen)
+
+
+def _with_sightings(state: State, seen: JobsRead) -> State:
+    """The state with what the list shows, and which reads have shown each job."""
     reads = state.list_reads
     first_seen = dict(state.first_seen)
     for job in seen.jobs:
         first = first_seen.get(job.job_id, Sighting(reads, seen.now, late_lists=state.late_lists))
         first_seen[job.job_id] = replace(first, last_read=reads)
-    # One read may leave out a job that an earlier one had.
+    # One read may leave out a job that an earlier one had. What may be ours is never forgotten.
     present = {job.job_id for job in seen.jobs}
     missing = [
         job
         for job in state.listed
-        if job.job_id not in present and reads - first_seen[job.job_id].last_read < READS_TO_FORGET
+        if job.job_id not in present
+        and (
+            reads - first_seen[job.job_id].last_read < READS_UNTIL_VANISHED
+            or not evidence_of(state, job, seen).is_foreign
+        )
     ]
-    state = state.but(
+    return state.but(
         listed=(*seen.jobs, *missing),
         first_seen=first_seen,
         late_lists=state.late_lists + (seen.is_complete and seen.now > state.certain_at),
         list_reads=reads + 1,
         is_full_read=seen.is_complete,
+        jobs_clock_lead_ms=clock_lead_ms(seen.jobs, seen.hevo_ms, state.jobs_clock_lead_ms),
         owned_by_others=state.owned_by_others | seen.owned_by_others,
-        contested=seen.contested,
+        contested=seen.contested | (state.contested - present),
     )
+
+
+def _with_jobs_to_examine(state: State, seen: JobsRead) -> State:
+    """The state with the candidates whose objects are worth reading in this round."""
     examined = dict(state.examined)
     to_examine: list[str] = []
     for job in may_be_ours(state, state.listed, seen.hevo_ms):
@@ -92,7 +121,7 @@ def with_list(state: State, seen: JobsRead) -> State:
         known = examined.get(job.job_id, Examination())
         if job.is_terminal and known.ended_at is None:
             # What it lists now counts more than what it listed while it ran.
-            known = Examination(known.object_ids, known.reads, False, seen.now)
+            known = Examination(known.object_ids, ended_at=seen.now)
             examined[job.job_id] = known
         if seen.now >= known.next_read and not _is_decided(state, job, known, seen.now):
             to_examine.append(job.job_id)
@@ -104,17 +133,29 @@ def with_objects(state: State, seen: ObjectsRead) -> State:
     known = state.examined.get(seen.job_id, Examination())
     job = next((job for job in state.listed if job.job_id == seen.job_id), None)
     total = job.objects_total if job is not None else 0
+    reads = known.reads + 1
     examined = Examination(
-        known.object_ids | state.index.ids_in(seen.objects),
-        known.reads + 1,
-        0 < total <= len(seen.objects),
-        known.ended_at,
-        seen.now + state.settings.poll_interval * min(known.reads + 1, MOST_INTERVALS),
-        known.unclear_ids | state.index.unclear_in(seen.objects),
+        object_ids=known.object_ids | state.index.ids_in(seen.objects),
+        reads=reads,
+        is_list_complete=0 < total <= len(seen.objects),
+        ended_at=known.ended_at,
+        next_read=seen.now + state.settings.poll_interval * min(reads, MOST_INTERVALS),
+        unclear_ids=known.unclear_ids | state.index.unclear_in(seen.objects),
+        read_at=seen.now,
     )
     return state.but(
         examined={**state.examined, seen.job_id: examined},
         to_examine=tuple(job_id for job_id in state.to_examine if job_id != seen.job_id),
+    )
+
+
+def with_unread_objects(state: State, job_id: str, now: float) -> State:
+    """The state after a read of a candidate's objects that failed: they are read again later."""
+    known = state.examined.get(job_id, Examination())
+    again = replace(known, next_read=now + state.settings.poll_interval)
+    return state.but(
+        examined={**state.examined, job_id: again},
+        to_examine=tuple(other for other in state.to_examine if other != job_id),
     )
 
 
@@ -124,9 +165,13 @@ def _is_decided(state: State, job: Job, known: Examination, now: float) -> bool:
     fit = _fit_by_objects(state, job, known, is_final=is_final)
     if fit is not Fit.OPEN or is_final:
         return known.reads > 0
-    ended = known.ended_at
-    is_late = ended is not None and now - ended >= state.settings.job_objects_timeout
-    return is_late and known.reads > 0
+    if known.ended_at is None:
+        return False
+    lag = state.settings.job_objects_timeout
+    if known.reads > 0 and known.read_at - known.ended_at >= lag:
+        return True
+    # A read that failed says nothing; an API that is out is waited for.
+    return now - known.ended_at >= lag + state.settings.outage_timeout
 
 
 def _fit_by_objects(state: State, job: Job, known: Examination, *, is_final: bool) -> Fit:
@@ -147,8 +192,7 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
     assert state.baseline is not None
     newness = _newness(state, job, seen.hevo_ms)
     fit = fit_by_type(state.triggered_request, job)
-    waited = seen.now - state.triggered_at
-    is_deferred = job.status is JobStatus.DEFERRED and waited >= state.settings.deferred_timeout
+    is_deferred = deferred_too_long(state, job, state.triggered_at, seen.now) is not None
     is_examined = (job.is_terminal or is_deferred) and seen.now >= state.find_until
     if fit is Fit.OPEN:
         known = state.examined.get(job.job_id, Examination())
@@ -156,6 +200,9 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         fit = _fit_by_objects(state, job, known, is_final=is_final)
         is_examined = is_examined and (is_deferred or _is_decided(state, job, known, seen.now))
     sighting = state.first_seen.get(job.job_id, Sighting())
+    reads_missing = state.list_reads - 1 - sighting.last_read
+    if reads_missing > 0:
+        is_examined = reads_missing >= READS_UNTIL_VANISHED
     without = sighting.lists_without
     made = made_at(job, seen.hevo_ms)
     if made is None and not state.baseline.is_complete:
@@ -170,7 +217,10 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         lists_without=without,
         baseline_reads=state.baseline.reads,
         is_timely=_is_timely(state, newness, sighting),
+        is_resync=state.request.action is SyncAction.RESYNC,
+        is_surely_after=_is_surely_after(state, made),
         is_examined=is_examined,
+        is_listed=reads_missing <= 0,
         is_claimed=job.job_id in state.owned_by_others,
         may_be_anothers=is_after_restart or job.job_id in state.contested,
         answer_is_unclear=state.answer is Answer.UNCLEAR,
@@ -179,6 +229,14 @@ def evidence_of(state: State, job: Job, seen: Observation) -> Evidence:
         was_listed_before=newness is Newness.OLD or _was_listed_before(state, job),
         waited_long=seen.now >= state.triggered_at + state.settings.job_discovery_timeout,
     )
+
+
+def _is_surely_after(state: State, made: int | None) -> bool:
+    """Whether a job was made after the baseline, as strictly as the clocks allow to say."""
+    assert state.baseline is not None
+    if made is None or state.baseline.hevo_ms is None:
+        return False
+    return made >= state.baseline.hevo_ms + max(state.jobs_clock_lead_ms or 0, 0)
 
 
 def _is_timely(state: State, newness: Newness, sighting: Sighting) -> bool:
@@ -194,3 +252,19 @@ def has_waited(state: State, now: float) -> bool:
     """Whether so much time has passed since the trigger that our job is normally listed."""
     timeout = state.settings.job_discovery_timeout
     return now >= state.triggered_at + timeout * LISTING_SHARE
+
+
+def was_running_at_trigger(state: State, job: Job, seen: Observation) -> bool:
+    """Whether a job ran at the moment of our trigger, as far as Hevo's clock tells."""
+    assert state.baseline is not None
+    if job.status is JobStatus.SKIPPED:
+        return False  # Hevo skips its own jobs while another one runs, which may be ours.
+    made, before_ms = made_at(job, seen.hevo_ms), state.baseline.hevo_ms
+    if made is not None and before_ms is not None and made > before_ms + DATE_PRECISION_MS:
+        return False
+    if not job.is_terminal:
+        return True
+    begins = state.baseline.begins_ms
+    if begins is None or job.updated_ts is None:
+        return made is None or begins is None or made >= begins - CLOCK_TOLERANCE_MS
+    return job.updated_ts >= begins - CLOCK_TOLERANCE_MS

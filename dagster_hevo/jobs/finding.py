@@ -15,9 +15,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from dagster_hevo.api.enums import JobStatus
 from dagster_hevo.api.models import Job
-from dagster_hevo.jobs.examining import evidence_of, has_waited, with_list, with_objects
+from dagster_hevo.jobs.examining import (
+    evidence_of,
+    has_waited,
+    was_running_at_trigger,
+    with_list,
+    with_objects,
+    with_unread_objects,
+)
 from dagster_hevo.jobs.failures import (
     blocked_error,
     candidates_error,
@@ -29,8 +35,10 @@ from dagster_hevo.jobs.failures import (
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
 from dagster_hevo.jobs.matching import Evidence, best_match
-from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS, DATE_PRECISION_MS, made_at
-from dagster_hevo.jobs.polling import begin_polling
+from dagster_hevo.jobs.newness import (
+    latest_made_ms,
+)
+from dagster_hevo.jobs.polling import begin_polling, deferred_too_long
 from dagster_hevo.jobs.records import Answer
 from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 from dagster_hevo.jobs.settings import as_text
@@ -44,6 +52,7 @@ from dagster_hevo.jobs.steps import (
     ObjectsRead,
     Observation,
     PipelineRead,
+    ReadFailed,
     ReadJobs,
     ReadObjects,
     ReadPipeline,
@@ -56,7 +65,9 @@ FIRST_WAIT_SHARE = 0.25
 # it is new.
 LONGEST_FIRST_WAIT = 3.0
 WAIT_GROWTH = 1.5
-LONGEST_WAIT = 60.0
+# From then on the list is read less often than once in a poll_interval.
+QUICK_READS = 8
+LONGEST_LISTING_WAIT = 60.0
 # How long a job is looked for before anything is triggered again, in job_discovery_timeouts: longer
 # than before giving up, because a second trigger cannot be taken back.
 CERTAIN_TIMEOUTS = 2.5
@@ -97,7 +108,7 @@ def begin_finding(
         may_have_started_a_job=True,
         triggered_at=triggered_at,
         triggered_ms=triggered_ms,
-        until_ms=None if triggered_ms is None else triggered_ms + round(timeout * 1000),
+        until_ms=latest_made_ms(triggered_ms, timeout),
         find_until=max(find_until, now),
         certain_at=triggered_at + timeout * CERTAIN_TIMEOUTS,
         interval=first * WAIT_GROWTH,
@@ -107,11 +118,12 @@ def begin_finding(
         listed=(),
         to_examine=(),
         examined={},
-        blocker=None,
+        ran_at_trigger=None,
         is_full_read=False,
         is_pipeline_checked=False,
         is_restarting=False,
         sure_until_ms=None,
+        jobs_clock_lead_ms=None,
         contested=frozenset(),
         is_trigger_timed=not is_resumed or triggered_ms is not None,
         job=None,
@@ -127,7 +139,8 @@ def begin_stop_finding(state: State, now: float, ending: Finish, hevo_ms: int | 
         # Its answer will not be known.
         state, _ = begin_finding(state.but(answer=Answer.LOST), now, triggered_ms=hevo_ms, now=now)
     is_wanted = state.settings.cancel_on_termination
-    if not is_wanted or (state.blocker is not None and not state.blocker.is_terminal):
+    foreign = state.ran_at_trigger
+    if not is_wanted or (foreign is not None and not foreign.is_terminal):
         if is_wanted:
             state = state.saying(
                 "A foreign job is running, so Hevo ignored the trigger: no job to cancel."
@@ -155,7 +168,7 @@ def after_find_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, ObjectsRead):
         return _examine_next(with_objects(state, seen), seen)
     if isinstance(seen, PipelineRead):
-        return _after_pipeline(state, seen)
+        return _wait_while_restarting(state, seen)
     assert isinstance(seen, ClaimAnswered)
     if not seen.is_owner:
         state = state.saying(f"Job {seen.job_id} belongs to another request.").but(
@@ -171,6 +184,11 @@ def after_find_read(state: State, seen: Observation) -> Next:
     return follow_claimed(state, seen)
 
 
+def after_unread_objects(state: State, job_id: str, seen: ReadFailed) -> Next:
+    """A candidate's objects could not be read: they are read again later."""
+    return _examine_next(with_unread_objects(state, job_id, seen.now), seen)
+
+
 def _examine_next(state: State, seen: Observation) -> Next:
     if state.to_examine:
         return state, ReadObjects(state.to_examine[0])
@@ -182,27 +200,25 @@ def _conclude(state: State, seen: Observation) -> Next:
     found = [evidence_of(state, job, seen) for job in state.listed]
     match = best_match(found, state.triggered_ms)
     if match is not None:
-        rest = [item for item in found if not (item.is_foreign or item.is_late or item is match)]
-        return _claim(state, match, is_alone=not rest)
+        others = [item for item in found if item.is_candidate and item is not match]
+        return _claim(state, match, is_alone=not others)
     if state.ending is not None:
         if seen.now >= state.stop_by:
             return end_stop_finding(state, state.ending)
         return state, Wait(STOP_WAIT, ReadJobs())
-    late = [item.job for item in found if item.is_late]
-    candidates = [item for item in found if not item.is_foreign and not item.is_late]
-    foreign = [item.job for item in found if item.is_foreign]
-    others = [item.job for item in found if item.may_have_run_at_trigger]
-    unknown = [job for job in others if not job.status.is_known]
-    running = running_job(foreign) or running_job(unknown, also_unknown=True)
-    state = _with_blocker(state, others, seen)
-    is_over = seen.now >= state.find_until
+    return _without_match(state, found, seen)
+
+
+def _without_match(state: State, found: list[Evidence], seen: Observation) -> Next:
+    """No job is proven ours yet: go on as long as one may come, then give up."""
+    candidates = [item for item in found if item.is_candidate]
+    possible = [item.job for item in found if item.may_have_run_at_trigger]
+    state = _with_ran_at_trigger(state, possible, seen)
     if not state.is_pipeline_checked and has_waited(state, seen.now):
         return state, ReadPipeline()
-    blocks = running is not None and (
-        seen.now < state.certain_at
-        or (state.blocker is not None and running.job_id == state.blocker.job_id)
-    )
-    if running is not None and blocks:
+    is_over = seen.now >= state.find_until
+    running = _running_foreign_job(state, found, seen.now)
+    if running is not None:
         return _beside_foreign_job(state, running, candidates, seen, is_over=is_over)
     if not is_over or any(not item.is_examined for item in candidates):
         return _wait(state, seen)
@@ -210,13 +226,33 @@ def _conclude(state: State, seen: Observation) -> Next:
         return state, ReadJobs(all_pages=True)
     if state.list_reads < LEAST_READS:
         return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
-    if state.blocker is not None and not candidates and seen.now < state.certain_at:
+    if state.ran_at_trigger is not None and not candidates and seen.now < state.certain_at:
         return _wait(state.but(find_until=state.certain_at), seen)
-    would_trigger_again = state.blocker is not None or state.answer is not Answer.ACCEPTED
+    would_trigger_again = state.ran_at_trigger is not None or state.answer is not Answer.ACCEPTED
     if would_trigger_again and not candidates and state.late_lists < LEAST_READS:
         return state, Wait(state.settings.poll_interval, ReadJobs(all_pages=True))
-    doubted = [item.job for item in candidates] + (late if would_trigger_again else [])
-    return _give_up(state, doubted)
+    # A job that came too late may be ours too: never a reason to claim it, always one not to
+    # trigger again.
+    late = [item.job for item in found if item.is_late] if would_trigger_again else []
+    return _give_up(state, [item.job for item in candidates] + late)
+
+
+def _running_foreign_job(state: State, found: Iterable[Evidence], now: float) -> Job | None:
+    """The running foreign job behind which ours may still come.
+
+    Once no job of ours can come any more, only the one that was running when we triggered counts.
+    """
+    items = tuple(found)
+    foreign = [item.job for item in items if item.is_foreign]
+    unknown = [
+        item.job for item in items if item.may_have_run_at_trigger and not item.job.status.is_known
+    ]
+    running = running_job(foreign) or running_job(unknown, also_unknown=True)
+    if running is None or now < state.certain_at:
+        return running
+    ran_at_trigger = state.ran_at_trigger
+    is_same = ran_at_trigger is not None and ran_at_trigger.job_id == running.job_id
+    return running if is_same else None
 
 
 def _claim(state: State, match: Evidence, *, is_alone: bool) -> Next:
@@ -239,30 +275,14 @@ def _claim(state: State, match: Evidence, *, is_alone: bool) -> Next:
     return state, ClaimJob(job.job_id, may_be_cancelled=may_be_cancelled)
 
 
-def _with_blocker(state: State, foreign: Iterable[Job], seen: Observation) -> State:
+def _with_ran_at_trigger(state: State, foreign: Iterable[Job], seen: Observation) -> State:
     """Remember a foreign job that was running when we triggered."""
+    known = state.ran_at_trigger
     for job in foreign:
-        if _ran_at_trigger(state, job, seen):
-            is_same = state.blocker is not None and state.blocker.job_id == job.job_id
-            if state.blocker is None or is_same:
-                return state.but(blocker=job)
+        is_first_or_same = known is None or known.job_id == job.job_id
+        if is_first_or_same and was_running_at_trigger(state, job, seen):
+            return state.but(ran_at_trigger=job)
     return state
-
-
-def _ran_at_trigger(state: State, job: Job, seen: Observation) -> bool:
-    """Whether a job ran at the moment of our trigger, as far as Hevo's clock tells."""
-    assert state.baseline is not None
-    if job.status is JobStatus.SKIPPED:
-        return False  # Hevo skips its own jobs while another one runs, which may be ours.
-    made, before_ms = made_at(job, seen.hevo_ms), state.baseline.hevo_ms
-    if made is not None and before_ms is not None and made > before_ms + DATE_PRECISION_MS:
-        return False
-    if not job.is_terminal:
-        return True
-    begins = state.baseline.begins_ms
-    if begins is None or job.updated_ts is None:
-        return made is None or begins is None or made >= begins - CLOCK_TOLERANCE_MS
-    return job.updated_ts >= begins - CLOCK_TOLERANCE_MS
 
 
 def _beside_foreign_job(
@@ -270,9 +290,9 @@ def _beside_foreign_job(
 ) -> Next:
     """A foreign job runs: ours may come when it has ended."""
     timeout = state.settings.job_discovery_timeout
-    waited = seen.now - state.triggered_at
-    if running.status is JobStatus.DEFERRED and waited >= state.settings.deferred_timeout:
-        error = blocked_error(state.request, running, waited)
+    too_long = deferred_too_long(state, running, state.triggered_at, seen.now)
+    if too_long is not None:
+        error = blocked_error(state.request, running, too_long)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     is_late = is_over and seen.now >= state.triggered_at + 2 * timeout and not candidates
     if is_late and state.settings.if_job_running is IfJobRunning.FAIL:
@@ -291,20 +311,23 @@ def _beside_foreign_job(
             "waiting for its end, or for the job of this request."
         )
     until = max(state.find_until, seen.now + timeout, state.triggered_at + 2 * timeout)
-    return _wait(state.but(find_until=until), seen)
+    return _wait(state.but(find_until=until), seen, is_beside=True)
 
 
-def _wait(state: State, seen: Observation) -> Next:
-    longest = max(state.settings.poll_interval, LONGEST_WAIT if state.list_reads > 8 else 0.0)
+def _wait(state: State, seen: Observation, *, is_beside: bool = False) -> Next:
+    """Read the list again; ``is_beside``: a foreign job runs, so nothing is decided yet."""
+    interval = state.settings.poll_interval
+    longest = interval if state.list_reads <= QUICK_READS else max(interval, LONGEST_LISTING_WAIT)
     wait = min(state.interval, longest)
-    if seen.now < state.find_until:
-        wait = min(wait, state.find_until - seen.now)
-    is_last = seen.now + wait >= state.find_until
+    left = state.find_until - seen.now
+    wait = min(wait, left) if left > 0 else wait
+    # The whole list, which may be long, is read where something is decided: not while waiting on.
+    is_last = 0 < left <= wait and not is_beside
     state = state.but(interval=min(state.interval * WAIT_GROWTH, longest))
     return state, Wait(wait, ReadJobs(all_pages=is_last))
 
 
-def _after_pipeline(state: State, seen: PipelineRead) -> Next:
+def _wait_while_restarting(state: State, seen: PipelineRead) -> Next:
     """A pipeline that restarts after a resync shows its job when it is ready.
 
     This is read once, soon after the trigger: a restart that begins later is another's. An attempt
@@ -324,9 +347,9 @@ def _after_pipeline(state: State, seen: PipelineRead) -> Next:
     state = state.but(is_pipeline_checked=True)
     if not state.is_restarting:
         return _conclude(state, seen)
-    until_ms = state.until_ms
-    if until_ms is not None and seen.hevo_ms is not None:
-        until_ms = max(until_ms, seen.hevo_ms + round(timeout * 1000))
+    until_ms, from_now_ms = state.until_ms, latest_made_ms(seen.hevo_ms, timeout)
+    if until_ms is not None and from_now_ms is not None:
+        until_ms = max(until_ms, from_now_ms)
     certain_at = seen.now + CERTAIN_TIMEOUTS * timeout
     state = state.but(find_until=certain_at, certain_at=certain_at, until_ms=until_ms)
     return state, ReadJobs()
@@ -340,15 +363,13 @@ def _give_up(state: State, candidates: list[Job]) -> Next:
         # Also where none of them has loaded: ours may be listed later than all of them.
         return ended, Finish(error=candidates_error(request, candidates))
     again = state.but(phase=Phase.READY, may_have_started_a_job=False, job=None, last_logged=())
-    if state.blocker is not None:
+    foreign = state.ran_at_trigger
+    if foreign is not None:
         if state.triggers >= MOST_IGNORED_TRIGGERS:
-            return ended, Finish(
-                error=ignored_error(
-                    request, f"a job such as {state.blocker.job_id}", state.triggers
-                )
-            )
+            error = ignored_error(request, f"a job such as {foreign.job_id}", state.triggers)
+            return ended, Finish(error=error)
         again = again.saying(
-            f"Hevo ignored the trigger ({request}), because foreign job {job_text(state.blocker)} "
+            f"Hevo ignored the trigger ({request}), because foreign job {job_text(foreign)} "
             "was running. Triggering again."
         )
         return again, WithdrawTrigger()

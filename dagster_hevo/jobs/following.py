@@ -15,6 +15,7 @@ from dagster_hevo.jobs.outcome import JobOutcome, ObjectResult, list_agrees, out
 from dagster_hevo.jobs.polling import (
     POLLS_BEFORE_VANISHED,
     begin_polling,
+    deferred_too_long,
     poll,
     progress_line,
     seen_again,
@@ -22,7 +23,6 @@ from dagster_hevo.jobs.polling import (
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
-    ActiveObjectsRead,
     CancelJob,
     Finish,
     JobMissing,
@@ -30,10 +30,11 @@ from dagster_hevo.jobs.steps import (
     JobsRead,
     ObjectsRead,
     Observation,
-    ReadActiveObjects,
+    PipelineObjectsRead,
     ReadJob,
     ReadJobs,
     ReadObjects,
+    ReadPipelineObjects,
     StartOver,
     Wait,
 )
@@ -71,6 +72,7 @@ def after_poll(state: State, seen: Observation) -> Next:
             return state.but(phase=Phase.ENDED), Finish(error=error)
         return state.but(missing=missing), Wait(state.settings.poll_interval, ReadJob(seen.job_id))
     if isinstance(seen, JobsRead):
+        assert state.job is not None
         return poll(begin_polling(state, state.job, seen.jobs, now=seen.now), seen)
     assert isinstance(seen, JobRead)
     is_first = state.job is None
@@ -85,9 +87,9 @@ def after_poll(state: State, seen: Observation) -> Next:
     if is_first and state.is_resumed:
         # For the history of earlier jobs, which tells when to poll.
         return state, ReadJobs()
-    since = state.deferred_since
-    if since is not None and seen.now - since >= state.settings.deferred_timeout:
-        error = deferred_error(state.request, job, seen.now - since)
+    too_long = deferred_too_long(state, job, state.deferred_since, seen.now)
+    if too_long is not None:
+        error = deferred_error(state.request, job, too_long)
         return state.but(phase=Phase.ENDED), Finish(error=error)
     return poll(state, seen)
 
@@ -130,13 +132,14 @@ def after_outcome_read(state: State, seen: Observation) -> Next:
         return state, ReadObjects(job.job_id)
     if isinstance(seen, JobMissing):
         return state, ReadObjects(job.job_id)
-    if isinstance(seen, ActiveObjectsRead):
-        return _finish(state.but(active_now=seen.object_ids))
+    if isinstance(seen, PipelineObjectsRead):
+        return _finish(state.but(objects_now=seen.objects))
     assert isinstance(seen, ObjectsRead)
     # One read may lack what another had.
     objects = seen.objects if len(seen.objects) >= len(state.objects) else state.objects
     state = state.but(objects=objects, outcome_reads=state.outcome_reads + 1)
-    if list_agrees(job, seen.objects):
+    not_listed = state.request.answered_ids - state.index.ids_in(seen.objects)
+    if list_agrees(job, seen.objects, not_listed=not_listed):
         return _finish(state.but(objects=seen.objects))
     if seen.now - state.outcome_since >= state.settings.job_objects_timeout:
         state = state.saying(
@@ -156,8 +159,8 @@ def after_outcome_read(state: State, seen: Observation) -> Next:
 
 
 def finish_unproven(state: State) -> Next:
-    """The pipeline's objects could not be read: the counts prove nothing."""
-    return _finish(state.but(active_now=frozenset()))
+    """The pipeline's objects could not be read: neither counts nor names prove anything."""
+    return _finish(state.but(objects_now=()))
 
 
 def _finish(state: State) -> Next:
@@ -165,27 +168,32 @@ def _finish(state: State) -> Next:
     is_counted = any(
         item.result is ObjectResult.LOADED_BY_COUNT for item in outcome.objects.values()
     )
-    if is_counted and state.active_now is None:
-        # Counts prove something only where the pipeline still has the objects that we know.
-        return state, ReadActiveObjects()
+    if state.objects_now is None and (is_counted or state.index.are_found_by_name(state.objects)):
+        # Counts and names prove something only where the pipeline still has the objects that we
+        # know, under these names.
+        return state, ReadPipelineObjects()
     return state.but(phase=Phase.ENDED), Finish(outcome=outcome)
 
 
 def _outcome(state: State) -> JobOutcome:
-    request, job = state.request, state.job
+    request, job, index = state.request, state.job, state.index
     assert job is not None
-    # Which objects the job can include: any active one, as long as these are those of the trigger.
-    # An earlier run may have known others.
+    # Which objects the job can include: any that is active, as long as these are those of the
+    # trigger, or that may have been. An earlier run may have known others.
     sent = state.triggered_request
-    possible = sent.active_ids
-    has_changed = state.active_now is not None and state.active_now != sent.active_ids
+    possible, has_changed = sent.active_ids, False
+    if state.objects_now is not None:
+        index = index.confirmed_by(state.objects_now)
+        possible |= {item.object_id for item in state.objects_now}
+        active = frozenset(item.object_id for item in state.objects_now if item.is_replicated)
+        has_changed = active != sent.active_ids
     if state.is_adopted or state.is_wider or state.is_resumed or has_changed:
         possible = frozenset[str]()
     outcome = outcome_of_job(
         request.pipeline_id,
         job,
         state.objects,
-        state.index,
+        index,
         requested=request.answered_ids,
         possible=possible,
         is_adopted=state.is_adopted,

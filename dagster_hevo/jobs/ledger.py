@@ -8,6 +8,7 @@ kept by `dagster_hevo.execution.run_ledger`.
     resuming/<root run>/<step>/<id>  the run that goes on with a request
     job/<base_url>/<pipeline>/<id>    the requests that claim a job: the first one owns it
     starting/<base_url>/<pipeline>    requests that may have sent a trigger and have no job yet
+    unresolved/<base_url>/<pipeline>  those of them whose job nobody waits for any more
     claimed/<base_url>/<pipeline>     requests that claim a job and are not settled
 
 The order of a list is the storage's own. Where only one entry may stay (`first_other`), that holds
@@ -143,7 +144,9 @@ class Ledger:
             self._store.pause(seconds)
             if other not in self._store.read(name) or not self._store.is_running(other):
                 return False
-            if any(x.request_id == request_id and x.run_id == other for x in self._requests()):
+            if any(
+                (item.request_id, item.run_id) == (request_id, other) for item in self._requests()
+            ):
                 break
         return True
 

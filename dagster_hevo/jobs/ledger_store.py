@@ -5,6 +5,7 @@ In a Dagster run the lists are kept by `dagster_hevo.execution.run_ledger`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -122,8 +123,20 @@ def _records_in(entries: tuple[str, ...]) -> tuple[Record, ...]:
         found.append(text)
         if count.isdecimal() and len(found) == int(count):
             complete.append("".join(found))
-    records = map(Record.from_text, complete)
+    records = [Record.from_text(text) for text in complete]
+    if not all(record is not None and record.makes_sense for record in records):
+        warn_of_foreign_entries()
     return tuple(record for record in records if record is not None)
+
+
+@lru_cache(maxsize=1)
+def warn_of_foreign_entries() -> None:
+    """Say once per process that something else writes into the ledger's lists."""
+    logging.getLogger("dagster_hevo").warning(
+        "The ledger in this Dagster instance holds entries that this version of dagster-hevo did "
+        "not write: of another version, or of other code that adds dynamic partitions whose names "
+        "begin with dagster-hevo/. They count for nothing."
+    )
 
 
 def records_list(root_run_id: str, step_key: str) -> str:

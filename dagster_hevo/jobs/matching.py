@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from dagster_hevo.api.enums import JobType, ResyncMode
+from dagster_hevo.api.enums import JobStatus, JobType, ResyncMode
 from dagster_hevo.api.models import Job
 from dagster_hevo.jobs.newness import READS_WITHOUT_UNTIMED, Newness
 from dagster_hevo.jobs.request import SyncAction, SyncRequest
@@ -129,7 +129,7 @@ def fit_by_objects(
         return Fit.OPEN
     coverage = coverage_of(request, object_ids)
     if coverage.is_covering:
-        # A resync of the whole pipeline is somebody's own, not the result of resyncing objects.
+        # A resync of the whole pipeline is a foreign job, not the result of resyncing objects.
         is_whole = job.type is not None and job.type.is_resync and not request.is_whole
         if is_whole and coverage is Coverage.SUPERSET:
             return Fit.NO if object_ids >= request.active_ids else Fit.OPEN
@@ -153,8 +153,13 @@ class Evidence:
         lists_without: How many reads of the job list since the trigger did not show it, before the
             first that did. The baseline's reads are not counted.
         baseline_reads: How often the list was read for the baseline.
+        is_resync: Whether the request is a resync. Hevo skips the jobs of its own schedule while
+            another job runs, which may be ours; they are INCREMENTAL, like those of a sync.
+        is_surely_after: Whether it was made after the baseline without any tolerance.
         is_examined: Whether nothing more can be learned: it has ended, and its objects were read
-            as often as they are worth.
+            as often as they are worth; or it has vanished.
+        is_listed: Whether the last read of the list shows it. What another request may own is known
+            of these only.
         is_claimed: Whether another request has claimed it.
         may_be_anothers: Whether it may have come of another trigger as well.
         answer_is_unclear: Whether the trigger was answered with an error that may be a refusal.
@@ -171,7 +176,10 @@ class Evidence:
     fit: Fit
     lists_without: int = 0
     baseline_reads: int = 1
+    is_resync: bool = True
+    is_surely_after: bool = False
     is_examined: bool = False
+    is_listed: bool = True
     is_claimed: bool = False
     may_be_anothers: bool = False
     answer_is_unclear: bool = False
@@ -195,6 +203,11 @@ class Evidence:
         return not self.is_foreign and self.newness is Newness.LATE
 
     @property
+    def is_candidate(self) -> bool:
+        """Whether it may be ours, proven or not, and came in time."""
+        return not self.is_foreign and not self.is_late
+
+    @property
     def may_have_run_at_trigger(self) -> bool:
         """Whether it can be the foreign job because of which Hevo ignored the trigger.
 
@@ -209,7 +222,9 @@ class Evidence:
     @property
     def is_ours(self) -> bool:
         """Whether the evidence is complete."""
-        if self.is_foreign or self.may_be_anothers:
+        if self.is_foreign or self.may_be_anothers or not self.is_listed:
+            return False
+        if self.job.status is JobStatus.SKIPPED and not (self.is_resync and self.waited_long):
             return False
         return self.fit is not Fit.OPEN and self._is_new
 
@@ -236,6 +251,7 @@ class Evidence:
             self.is_ours
             and self.fit is Fit.EXACT
             and self.newness is Newness.AFTER
+            and self.is_surely_after
             and not self.answer_is_unclear
         )
 
@@ -244,7 +260,7 @@ def best_match(found: Iterable[Evidence], triggered_ms: int | None = None) -> Ev
     """The job that is ours, if one is: an exact one first, then the likeliest by its time.
 
     Hevo makes a job within seconds of its trigger, so the one made nearest to it is the likeliest.
-    Without Hevo's time it is the newest: a job of somebody else that is listed late is older.
+    Without Hevo's time it is the newest: a foreign job that is listed late is older.
 
     Args:
         found: The jobs that are listed.

@@ -21,6 +21,12 @@ the request budget and its job for a restarting pipeline."""
 READS_WITHOUT_UNTIMED = 3
 """How many reads of the list lack a job that is new, where Hevo does not say when it was made."""
 
+CLOCKS_APART_MS = 5_000
+"""How far the clocks of the machines that write job times may be apart."""
+
+DATE_STEP_MS = 1_000
+"""A Date header counts whole seconds: it may be this much behind its own clock."""
+
 DATE_PRECISION_MS = 2_000
 """A Date header counts whole seconds, and an answer takes some time to arrive."""
 
@@ -115,16 +121,50 @@ class Newness(Enum):
         return self in {Newness.OLD, Newness.TOO_LATE}
 
 
+def latest_made_ms(triggered_ms: int | None, timeout: float) -> int | None:
+    """The latest moment at which a trigger can have made a job, by Hevo's clock.
+
+    Args:
+        triggered_ms: When the trigger was answered; None where that is not known.
+        timeout: The ``job_discovery_timeout``, in seconds.
+    """
+    return None if triggered_ms is None else triggered_ms + round(timeout * 1000)
+
+
+def clock_lead_ms(jobs: Iterable[Job], now_ms: int | None, known: int | None) -> int | None:
+    """By how much the clock of job times is ahead of the Date header's, at least; None: unknown.
+
+    A job that was updated at 12:00:07 is listed after that moment, whatever the header says.
+
+    Args:
+        jobs: A job list.
+        now_ms: Hevo's time by the Date header when it was read.
+        known: What earlier lists showed.
+    """
+    if now_ms is None:
+        return known
+    times = (time for job in jobs for time in (job.created_ts, job.updated_ts) if time is not None)
+    leads = [time - now_ms - DATE_STEP_MS for time in times if time <= now_ms + CLOCK_TOLERANCE_MS]
+    return max(leads if known is None else [*leads, known], default=None)
+
+
 def newness_of(
-    job: Job, baseline: Baseline, *, until_ms: int | None, now_ms: int | None
+    job: Job,
+    baseline: Baseline,
+    *,
+    until_ms: int | None,
+    now_ms: int | None,
+    jobs_clock_lead_ms: int | None = None,
 ) -> Newness:
     """Whether a job was made between the baseline and the end of the trigger's time.
 
     Args:
         job: A listed job.
         baseline: The jobs before the trigger.
-        until_ms: The latest moment at which the trigger can have made a job, by Hevo's clock.
+        until_ms: The latest moment at which the trigger can have made a job (`latest_made_ms`).
         now_ms: Hevo's time now.
+        jobs_clock_lead_ms: By how much the clock of job times is ahead of the Date header's, at
+            least (`clock_lead_ms`): where that is known, less tolerance is needed.
     """
     if job.job_id in baseline.job_ids:
         return Newness.OLD
@@ -136,11 +176,12 @@ def newness_of(
         return Newness.OLD
     if baseline.hevo_ms is None:
         return Newness.UNTIMED
-    if made < baseline.hevo_ms - CLOCK_TOLERANCE_MS:
+    lead = -CLOCK_TOLERANCE_MS if jobs_clock_lead_ms is None else jobs_clock_lead_ms
+    if made < baseline.hevo_ms + max(lead - CLOCKS_APART_MS, -CLOCK_TOLERANCE_MS):
         return Newness.OLD
     if until_ms is not None and made > until_ms + CLOCK_TOLERANCE_MS:
-        is_doubtful = made <= until_ms + round(LONGEST_DELAY * 1000)
-        return Newness.LATE if is_doubtful else Newness.TOO_LATE
+        is_possible = made <= until_ms + round(LONGEST_DELAY * 1000)
+        return Newness.LATE if is_possible else Newness.TOO_LATE
     return Newness.AFTER if made >= baseline.hevo_ms - DATE_PRECISION_MS else Newness.NEAR
 
 
@@ -158,8 +199,7 @@ class Rival:
 
     def may_own(self, job: Job, *, timeout: float, now_ms: int | None) -> bool:
         """Whether the job was made in the time of its trigger, or Hevo does not say when."""
-        triggered = self.triggered_ms
-        until_ms = None if triggered is None else triggered + round(timeout * 1000)
+        until_ms = latest_made_ms(self.triggered_ms, timeout)
         newness = newness_of(job, self.baseline, until_ms=until_ms, now_ms=now_ms)
         return not newness.is_outside and newness is not Newness.LATE
 

@@ -6,8 +6,8 @@ names are tried in this order, and no match is better than a wrong one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from dagster_hevo.api.enums import JobObjectStatus
 from dagster_hevo.api.models import JobObject, Namespace, PipelineObject
@@ -85,7 +85,9 @@ class ObjectIndex:
     """Finds the object that a job means: by id, else by full namespace, else by name.
 
     A namespace or a name that two objects share finds neither. A bare name counts only where it is
-    unique among all objects of the pipeline and no namespace contradicts it.
+    unique among all objects of the pipeline, no namespace contradicts it, and the job does not list
+    other objects by the ids that we know: there, an id that we do not know is another object, which
+    Hevo may have added since.
     """
 
     def __init__(self, known: Iterable[KnownObject]) -> None:
@@ -116,11 +118,15 @@ class ObjectIndex:
             if not self.objects[object_id].shares_name
         }
 
-    def identify(self, listed: JobObject) -> str | None:
+    def identify(self, listed: JobObject, *, by_id: bool = False) -> str | None:
         """The id of the object that is meant, or None.
 
         An id that we do not know is kept where nothing else tells: it is an object, and not one of
         ours.
+
+        Args:
+            listed: An entry of the job's list.
+            by_id: Whether the job lists other objects by ids that we know (`lists_by_id`).
         """
         if listed.object_id in self.objects:
             return listed.object_id
@@ -132,21 +138,63 @@ class ObjectIndex:
         if name and path and name != path and not name.endswith(f".{path}"):
             return listed.object_id or path  # The two contradict each other.
         name = name or path
-        if not name or name in self._ambiguous:
+        if not name or name in self._ambiguous or (by_id and listed.object_id):
             return listed.object_id
         found = self._by_name.get(name) or self._by_path.get(name)
         return found or listed.object_id or name
 
-    def ids_in(self, listed: Iterable[JobObject]) -> frozenset[str]:
+    def lists_by_id(self, listed: Iterable[JobObject]) -> bool:
+        """Whether a job lists an object by an id that we know."""
+        return any(item.object_id in self.objects for item in listed)
+
+    def are_found_by_name(self, listed: Collection[JobObject]) -> bool:
+        """Whether an object of ours is found in a job's list by its name or namespace alone."""
+        by_id = self.lists_by_id(listed)
+        return any(
+            item.object_id not in self.objects and self.identify(item, by_id=by_id) in self.objects
+            for item in listed
+        )
+
+    def confirmed_by(self, now: Iterable[PipelineObject]) -> ObjectIndex:
+        """The same, with only those names and namespaces that still mean the same objects.
+
+        A table that was dropped, and another one that has its name since, are two objects.
+
+        Args:
+            now: The objects that the pipeline has now, the inactive ones too.
+        """
+        current = ObjectIndex(KnownObject.all_of(now))
+        return ObjectIndex(
+            replace(
+                item,
+                source_path=item.source_path
+                if current.has_path(item.source_path, item.object_id)
+                else None,
+                shares_name=item.shares_name or not current.has_name(item.name, item.object_id),
+            )
+            for item in self.objects.values()
+        )
+
+    def has_name(self, name: str, object_id: str) -> bool:
+        """Whether a bare name means this object alone."""
+        return self._by_name.get(name) == object_id
+
+    def has_path(self, path: str | None, object_id: str) -> bool:
+        """Whether a full namespace means this object alone."""
+        return path is not None and self._by_path.get(path) == object_id
+
+    def ids_in(self, listed: Collection[JobObject]) -> frozenset[str]:
         """The ids of all objects that a job lists and that can be identified."""
-        ids = (self.identify(item) for item in listed)
+        by_id = self.lists_by_id(listed)
+        ids = (self.identify(item, by_id=by_id) for item in listed)
         return frozenset(object_id for object_id in ids if object_id is not None)
 
-    def unclear_in(self, listed: Iterable[JobObject]) -> frozenset[str]:
+    def unclear_in(self, listed: Collection[JobObject]) -> frozenset[str]:
         """The ids of our objects that a job may list: each entry means one of several."""
+        by_id = self.lists_by_id(listed)
         found: set[str] = set()
         for item in listed:
-            if self.identify(item) in self.objects:
+            if self.identify(item, by_id=by_id) in self.objects:
                 continue
             path = path_text(item.source_namespace)
             names = {name for name in (item.object_name, path) if name}

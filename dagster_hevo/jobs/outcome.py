@@ -149,18 +149,26 @@ class JobOutcome:
         return tuple(sorted(bad, key=lambda item: (not item.result.is_error, item.name)))
 
 
-def list_agrees(job: Job, listed: Collection[JobObject]) -> bool:
+def list_agrees(
+    job: Job, listed: Collection[JobObject], *, not_listed: Collection[str] = ()
+) -> bool:
     """Whether the list of a finished job's objects says the same as the job's own counts.
 
     Hevo may list objects, and what became of them, some time after the job's end.
+
+    Args:
+        job: The job.
+        listed: What it lists of its objects.
+        not_listed: The requested objects that it does not list. They count where the job has no
+            counts, which alone tell that a list is complete.
     """
-    has_unfinished = any(
-        item.status in _UNFINISHED - {JobObjectStatus.CANCELLED} for item in listed
-    )
+    has_unfinished = lists_unfinished(listed)
     if has_unfinished and job.status.completion.has_loaded:
         return False
+    if any(item.status is None for item in listed) and not _all_succeeded(job):
+        return False
     if not job.objects_total:
-        return bool(listed)
+        return bool(listed) and not not_listed
     if len(listed) < job.objects_total:
         return False
     counted = Counter(_kind(item.status) for item in listed)
@@ -168,6 +176,11 @@ def list_agrees(job: Job, listed: Collection[JobObject]) -> bool:
         return not has_unfinished or counted["completed"] >= job.objects_success
     agrees = counted["skipped"] >= job.objects_skipped and counted["failed"] >= job.objects_failed
     return agrees and counted["completed"] >= job.objects_success
+
+
+def lists_unfinished(listed: Iterable[JobObject]) -> bool:
+    """Whether some of a job's objects are listed as not yet loaded."""
+    return any(item.status in _UNFINISHED - {JobObjectStatus.CANCELLED} for item in listed)
 
 
 def _kind(status: JobObjectStatus | None) -> str:
@@ -207,9 +220,10 @@ def outcome_of_job(
     """
     items = tuple(listed)
     unexplained = job.events_failed > sum(item.failed_events for item in items)
+    by_id = index.lists_by_id(items)
     outcomes: dict[str, ObjectOutcome] = {}
     for item in items:
-        object_id = index.identify(item)
+        object_id = index.identify(item, by_id=by_id)
         if object_id is not None:
             known = index.objects.get(object_id)
             name = known.name if known is not None else item.object_name or object_id

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from dagster_hevo.jobs.ledger_store import (
     LISTS_REMEMBERED,
@@ -16,6 +17,7 @@ from dagster_hevo.jobs.ledger_store import (
     first_other,
     read_requests,
     records_list,
+    warn_of_foreign_entries,
 )
 from dagster_hevo.jobs.newness import Rival
 from dagster_hevo.jobs.records import (
@@ -27,6 +29,8 @@ from dagster_hevo.jobs.records import (
 
 SENSOR_PREFIX = "sensor:"
 """What claims a job for a job sensor, before the sensor's name."""
+# Each is a failed run whose job never came: more are not worth reading.
+MOST_UNRESOLVED = 100
 _RECORDED = "recorded."
 _FOR_SENSOR = "sensor."
 _RECORDING = "recording."
@@ -63,8 +67,18 @@ class RequestPointer:
         """Read an entry, or None where it is not one that this version understands."""
         request_id, _, rest = text.partition("|")
         try:
-            run_id, root_run_id, step_key, job_id, is_adopted = json.loads(rest)
-        except (TypeError, ValueError):
+            fields = json.loads(rest)
+        except (ValueError, RecursionError):
+            return None
+        # Other code on the instance may write into the list too: nothing is made to fit.
+        if not isinstance(fields, list) or not request_id:
+            return None
+        match cast("list[object]", fields):
+            case [str(run_id), str(root_run_id), str(step_key), str() | None as job_id, is_adopted]:
+                pass
+            case _:
+                return None
+        if not isinstance(is_adopted, bool):
             return None
         return cls(request_id, run_id, root_run_id, step_key, job_id, is_adopted)
 
@@ -162,18 +176,23 @@ class PipelineLedger:
         """The requests that may have sent a trigger and have no job yet, the oldest first."""
         return self._pointers(f"starting/{self._place}")
 
+    def unresolved(self) -> tuple[RequestPointer, ...]:
+        """The requests whose job nobody waits for any more, and that never had one."""
+        return self._pointers(f"unresolved/{self._place}")
+
     def rivals(self, request_id: str) -> tuple[Rival, ...]:
         """Other requests without a job, whose job a new one may be as well as ours.
 
         Those triggered before ours were waited for in vain; those triggered after ours have waited
-        for our job as long as it takes to appear.
+        for our job as long as it takes to appear. Also when nobody waits for it any more, a job
+        that one of them may have made is not proven to be ours.
 
         Args:
             request_id: Our request.
         """
         found = (
             self.request_of(pointer)
-            for pointer in self.starting()
+            for pointer in dict.fromkeys((*self.starting(), *self.unresolved()))
             if pointer.request_id != request_id
         )
         return tuple(
@@ -195,13 +214,22 @@ class PipelineLedger:
         self._store.append(f"claimed/{self._place}", [pointer.to_text()])
 
     def remove(self, request_id: str) -> None:
-        """Take a request out of ``starting`` and ``claimed``."""
+        """Take a request out of all lists: it has ended."""
         self.remove_starting(request_id)
         self.remove_claimed(request_id)
 
+    def set_aside(self, pointer: RequestPointer) -> None:
+        """Wait no more for a request's job, which has not come; it may come all the same."""
+        name = f"unresolved/{self._place}"
+        self._store.append(name, [pointer.to_text()])
+        for entry in self._store.read(name)[:-MOST_UNRESOLVED]:
+            self._store.remove(name, entry)
+        self._remove(f"starting/{self._place}", pointer.request_id)
+
     def remove_starting(self, request_id: str) -> None:
-        """Take a request out of ``starting``."""
+        """Take a request out of ``starting``: no job comes of it, or its job is known."""
         self._remove(f"starting/{self._place}", request_id)
+        self._remove(f"unresolved/{self._place}", request_id)
 
     def remove_claimed(self, request_id: str) -> None:
         """Take a request out of ``claimed``."""
@@ -237,7 +265,9 @@ class PipelineLedger:
         self._store.tell(pointer.step_key, sentence, {"settled": how.value})
 
     def _pointers(self, name: str) -> tuple[RequestPointer, ...]:
-        found = map(RequestPointer.from_text, self._store.read(name))
+        found = [RequestPointer.from_text(entry) for entry in self._store.read(name)]
+        if None in found:
+            warn_of_foreign_entries()
         return tuple(pointer for pointer in found if pointer is not None)
 
     def _remove(self, name: str, request_id: str) -> None:

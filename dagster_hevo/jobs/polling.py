@@ -46,25 +46,30 @@ def progress_line(pipeline_id: int, job: Job, elapsed: float) -> str:
     )
 
 
-def begin_polling(
-    state: State, job: Job | None, jobs: Iterable[Job] = (), *, now: float = 0.0
-) -> State:
+def with_history(state: State, jobs: Iterable[Job], job: Job | None = None) -> State:
+    """The state with how long earlier jobs took, where any are listed.
+
+    Args:
+        state: What is known.
+        jobs: The pipeline's jobs.
+        job: The job that is polled: those of its kind count, without itself. None: all count.
+    """
+    others = [item for item in jobs if job is None or item.job_id != job.job_id]
+    kind = None if job is None else job.type
+    return state.but(history=History.of(others, kind)) if others else state
+
+
+def begin_polling(state: State, job: Job, jobs: Iterable[Job] = (), *, now: float) -> State:
     """The state in which a job is polled from now on.
 
     Args:
         state: What is known.
-        job: The job; None: only the history of earlier jobs is taken.
-        jobs: The pipeline's jobs, for that history.
+        job: The job, ours or a foreign one.
+        jobs: The pipeline's jobs, for the history of earlier ones.
         now: The time on the runner's clock.
     """
-    others = [item for item in jobs if job is None or item.job_id != job.job_id]
-    kind = None if job is None else job.type
-    history = History.of(others, kind) if others else state.history
-    if job is None:
-        return state.but(history=history)
-    return state.but(
+    return with_history(state, jobs, job).but(
         job=job,
-        history=history,
         polls=0,
         missing=0,
         job_began=now - age_of(job),
@@ -79,6 +84,21 @@ def seen_again(state: State, seen: JobRead) -> State:
     is_deferred = job.status is JobStatus.DEFERRED
     since = (state.deferred_since or seen.now) if is_deferred else None
     return state.but(job=job, polls=state.polls + 1, missing=0, deferred_since=since)
+
+
+def deferred_too_long(state: State, job: Job, since: float | None, now: float) -> float | None:
+    """For how many seconds a job is DEFERRED, once that is ``deferred_timeout``; None before.
+
+    Args:
+        state: What is known.
+        job: The job, ours or a foreign one.
+        since: Since when it counts, on the runner's clock.
+        now: The time on that clock.
+    """
+    if job.status is not JobStatus.DEFERRED or since is None:
+        return None
+    waited = now - since
+    return waited if waited >= state.settings.deferred_timeout else None
 
 
 def poll(state: State, seen: Observation) -> Next:

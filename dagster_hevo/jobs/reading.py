@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dagster_hevo.api.errors import HevoError, HevoNotFoundError
+from dagster_hevo.api.models import JobObject
 from dagster_hevo.jobs.hevo_api import HevoApi, is_no_route, is_transient
 from dagster_hevo.jobs.job_list import read_jobs
 from dagster_hevo.jobs.objects import distinct
 from dagster_hevo.jobs.steps import (
-    ActiveObjectsRead,
     JobMissing,
     JobRead,
     JobsRead,
     ObjectsRead,
     Observation,
+    PipelineObjectsRead,
     PipelineRead,
     Read,
-    ReadActiveObjects,
     ReadFailed,
     ReadJob,
     ReadJobs,
     ReadPipeline,
+    ReadPipelineObjects,
 )
 
 
@@ -40,16 +41,21 @@ def read(hevo: HevoApi, pipeline_id: int, action: Read) -> Observation:
         if isinstance(action, ReadJobs):
             found = read_jobs(hevo, pipeline_id, all_pages=action.all_pages)
             return JobsRead(found.jobs, found.is_complete)
-        if isinstance(action, ReadActiveObjects):
-            listed = hevo.list_objects(pipeline_id)
-            return ActiveObjectsRead(
-                frozenset(item.object_id for item in listed if item.is_replicated)
-            )
+        if isinstance(action, ReadPipelineObjects):
+            return PipelineObjectsRead(tuple(hevo.list_objects(pipeline_id)))
         if isinstance(action, ReadJob):
             return _read_job(hevo, pipeline_id, action.job_id)
-        return _read_objects(hevo, pipeline_id, action.job_id)
+        return ObjectsRead(action.job_id, read_objects(hevo, pipeline_id, action.job_id))
     except HevoError as error:
         return ReadFailed(error, is_transient(error))
+
+
+def read_objects(hevo: HevoApi, pipeline_id: int, job_id: str) -> tuple[JobObject, ...]:
+    """What a job lists of its objects, each once; nothing where Hevo answers 404."""
+    try:
+        return distinct(hevo.get_job_objects(pipeline_id, job_id))
+    except HevoNotFoundError:
+        return ()
 
 
 def _read_job(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
@@ -59,10 +65,3 @@ def _read_job(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
         if is_no_route(error):
             raise  # It says nothing about the job.
         return JobMissing(job_id)
-
-
-def _read_objects(hevo: HevoApi, pipeline_id: int, job_id: str) -> Observation:
-    try:
-        return ObjectsRead(job_id, distinct(hevo.get_job_objects(pipeline_id, job_id)))
-    except HevoNotFoundError:
-        return ObjectsRead(job_id, ())

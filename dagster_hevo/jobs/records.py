@@ -19,6 +19,9 @@ from dagster_hevo.jobs.request import SyncRequest
 FORMAT_VERSION = 2
 
 
+MOST_ATTEMPTS = 1_000_000
+
+
 class RecordKind(str, Enum):
     """The steps of a request that are written down.
 
@@ -106,15 +109,58 @@ class Record:
             found = dict(cast("dict[str, Any]", entries)) if isinstance(entries, dict) else {}
             if found.pop("version", None) != FORMAT_VERSION:
                 return None
-            return cls(
-                RecordKind(found.pop("kind")),
-                str(found.pop("request")),
-                str(found.pop("run")),
-                int(found.pop("attempt")),
-                found,
-            )
+            kind = RecordKind(found.pop("kind"))
+            request_id, run_id = found.pop("request"), found.pop("run")
+            attempt = found.pop("attempt")
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
+        # Other code on the instance may write into the list too: nothing is made to fit.
+        if not isinstance(request_id, str) or not isinstance(run_id, str):
+            return None
+        if type(attempt) is not int or not 0 <= attempt <= MOST_ATTEMPTS:
+            return None
+        return cls(kind, request_id, run_id, attempt, found)
+
+    @property
+    def makes_sense(self) -> bool:
+        """Whether what it says has the types that such a record has."""
+        wanted = _TYPES.get(self.kind, {})
+        return all(
+            isinstance(self.content.get(name), kinds)
+            # In Python, true is a number.
+            and (bool in kinds or not isinstance(self.content.get(name), bool))
+            for name, kinds in wanted.items()
+        )
+
+
+_NONE = type(None)
+_TYPES_OF_REQUEST: dict[str, tuple[type, ...]] = {
+    "step": (str,),
+    "pipeline": (int,),
+    "action": (str,),
+    "mode": (str,),
+    "objects": (list, _NONE),
+}
+_TYPES: dict[RecordKind, dict[str, tuple[type, ...]]] = {
+    RecordKind.BASELINE: {
+        **_TYPES_OF_REQUEST,
+        "jobs": (list,),
+        "not_before_ms": (int, _NONE),
+        "hevo_ms": (int, _NONE),
+        "complete": (bool,),
+        "reads": (int,),
+        "triggers": (int,),
+    },
+    RecordKind.ANSWERED: {"answer": (str,), "may_have_started_a_job": (bool,)},
+    RecordKind.CLAIMED: {
+        **_TYPES_OF_REQUEST,
+        "job": (str,),
+        "adopted": (bool,),
+        "cancellable": (bool,),
+        "detached": (bool,),
+    },
+    RecordKind.SETTLED: {"how": (str,)},
+}
 
 
 def request_content(request: SyncRequest, *, step_key: str) -> dict[str, Any]:
@@ -210,9 +256,11 @@ class RecordedRequest:
     def after(self, record: Record) -> RecordedRequest:
         """The same after one more record; one that makes no sense changes nothing."""
         content = record.content
+        if not record.makes_sense:
+            return self
         try:
             return self._after(record.kind, record, content)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return self
 
     def _after(

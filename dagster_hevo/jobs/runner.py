@@ -24,13 +24,7 @@ from dagster_hevo.jobs.polling import begin_polling
 from dagster_hevo.jobs.reading import read
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import SyncRequest
-from dagster_hevo.jobs.settings import (
-    Clock,
-    JobSettings,
-    SoleWatcher,
-    SystemClock,
-    WatcherCount,
-)
+from dagster_hevo.jobs.settings import Clock, JobSettings, SoleWatcher, SystemClock, WatcherCount
 from dagster_hevo.jobs.state import Phase, State
 from dagster_hevo.jobs.steps import (
     READS,
@@ -38,6 +32,7 @@ from dagster_hevo.jobs.steps import (
     Began,
     CancelAnswered,
     CancelJob,
+    CheckTurn,
     ClaimAnswered,
     ClaimJob,
     Effect,
@@ -45,7 +40,6 @@ from dagster_hevo.jobs.steps import (
     Interrupted,
     JobRead,
     JobsRead,
-    LookForOthers,
     Observation,
     Read,
     SendTrigger,
@@ -58,12 +52,16 @@ from dagster_hevo.jobs.steps import (
     WriteBaseline,
 )
 
-HELD = (WriteBaseline, SendTrigger, WithdrawTrigger, ClaimJob, StartOver)
+# Only the run that holds the request may do these: another one may have taken it over.
+NEED_HOLD = (WriteBaseline, SendTrigger, WithdrawTrigger, ClaimJob, StartOver)
 CANCEL_PATIENCE = 10.0
 # A trigger that is cut off may have worked, and an outcome that is not read is lost: poll_timeout
 # does not shorten these.
 TRIGGER_PATIENCE = 60.0
 OUTCOME_READ_PATIENCE = 300.0
+# A page may wait this long for the request budget: pages that were read are read again otherwise.
+PATIENCE_PER_PAGE = 30.0
+OBJECTS_PER_PAGE = 100
 
 
 @dataclass
@@ -93,7 +91,7 @@ class JobRunner:
     clock: Clock = field(default_factory=SystemClock)
     budget: WatcherCount = field(default_factory=SoleWatcher)
     records_outcome: bool = True
-    on_job: Callable[[Job], object] = id
+    on_job: Callable[[Job], object] = lambda _: None
 
     def __post_init__(self) -> None:
         self._state = State(self.request, self.settings, self.index)
@@ -155,10 +153,12 @@ class JobRunner:
         Args:
             how: FAILED where a retry is to start over.
         """
+        self._settle(how, is_recorded=self.records_outcome)
+
+    def _settle(self, how: Settlement, *, is_recorded: bool) -> None:
         state = self._state
-        job_id = None if state.job is None else state.job.job_id
         self.ledger.settle(
-            state.request_id, self.request, job_id, how, is_recorded=self.records_outcome
+            state.request_id, self.request, state.job_id, how, is_recorded=is_recorded
         )
 
     def follow(self, job: Job, jobs: Iterable[Job] = ()) -> Job:
@@ -185,16 +185,15 @@ class JobRunner:
         try:
             self._go_on(JobRead(job), until=Phase.READING_OUTCOME)
         finally:
-            self._forget()
+            self.budget.forget_watcher(self._watched)
         assert self._state.job is not None
         return self._state.job
 
     def _carry_out(self) -> None:
-        until = Phase.RUNNING if self._is_detached else None
         try:
-            self._go_on(self._begin(), until=until)
+            self._go_on(self._begin(), until=Phase.RUNNING if self._is_detached else None)
         finally:
-            self._forget()
+            self.budget.forget_watcher(self._watched)
 
     def _begin(self) -> Began:
         """Resume a request of an earlier attempt, or begin a new one."""
@@ -204,7 +203,7 @@ class JobRunner:
     def _go_on(self, seen: Observation, *, until: Phase | None) -> None:
         """Observe, decide and act, to the end or until this phase is reached."""
         interruption: BaseException | None = None
-        observation = self._at_this_moment(seen)
+        observation = self._with_moment(seen)
         while True:
             try:
                 self._state, action = next_step(self._state, observation)
@@ -214,7 +213,7 @@ class JobRunner:
                 starts_over = isinstance(action, StartOver)
                 if until is not None and not starts_over and self._has_reached(until):
                     return
-                observation = self._at_this_moment(self._do(action))
+                observation = self._with_moment(self._do(action))
             except Exception:
                 raise  # A defect, or what the caller's callbacks raise: no end from outside.
             except BaseException as error:
@@ -222,7 +221,7 @@ class JobRunner:
                 if interruption is not None:
                     raise
                 interruption = error
-                observation = self._at_this_moment(Interrupted())
+                observation = self._with_moment(Interrupted())
         self._end(action, interruption)
 
     def _has_reached(self, phase: Phase) -> bool:
@@ -238,23 +237,25 @@ class JobRunner:
         if finish.error is not None:
             raise finish.error
 
-    def _forget(self) -> None:
-        self.budget.forget_watcher(self._watched)
-
     def _tell(self) -> None:
         for line in self._state.lines:
             self.log.log(line.level, line.text)
         if (job := self._state.job) is not None and self._state.owns_a_job:
             self.on_job(job)
 
-    def _at_this_moment(self, seen: Observation) -> Observation:
-        watchers = 1
-        if self._state.phase in {Phase.RUNNING, Phase.BLOCKED, Phase.FINDING}:
-            self.budget.register_watcher(self._watched)
-            watchers = self.budget.watchers()
+    def _with_moment(self, seen: Observation) -> Observation:
+        """The observation with when it was made, and who else polls now."""
+        watchers = self._register_and_count_watchers()
         return replace(
             seen, now=self.clock.monotonic(), hevo_ms=self.hevo.hevo_now_ms(), watchers=watchers
         )
+
+    def _register_and_count_watchers(self) -> int:
+        """Count this request among those that poll, where it does; tell how many there are."""
+        if self._state.phase not in {Phase.RUNNING, Phase.BLOCKED, Phase.FINDING}:
+            return 1
+        self.budget.register_watcher(self._watched)
+        return self.budget.watchers()
 
     # Actions
 
@@ -269,11 +270,11 @@ class JobRunner:
 
     def _act(self, action: Effect) -> Observation:
         state = self._state
-        if isinstance(action, HELD) and not self.ledger.is_held(state.request_id):
+        if isinstance(action, NEED_HOLD) and not self.ledger.is_held(state.request_id):
             raise taken_over_error(self.request)
         if isinstance(action, WriteBaseline):
             return self._write_baseline(action.given_up)
-        if isinstance(action, LookForOthers):
+        if isinstance(action, CheckTurn):
             return TurnAnswered(ahead=self._another_starting(action.given_up))
         if isinstance(action, SendTrigger):
             return self._trigger()
@@ -283,18 +284,18 @@ class JobRunner:
         if isinstance(action, ClaimJob):
             return self._claim(action)
         if isinstance(action, StartOver):
-            job_id = None if state.job is None else state.job.job_id
-            self.ledger.settle(
-                state.request_id, self.request, job_id, Settlement.FAILED, is_recorded=False
-            )
+            self._settle(Settlement.FAILED, is_recorded=False)
             return self._begin()
         assert isinstance(action, CancelJob)
         return self._cancel(action.job_id)
 
     def _read(self, action: Read) -> Observation:
-        seen = read(self._bounded(), self.request.pipeline_id, action)
-        if not isinstance(seen, JobsRead) or self._state.phase is not Phase.FINDING:
-            return seen
+        seen = read(self._hevo_in_time(), self.request.pipeline_id, action)
+        is_finding = self._state.phase is Phase.FINDING
+        return self._with_owners(seen) if is_finding and isinstance(seen, JobsRead) else seen
+
+    def _with_owners(self, seen: JobsRead) -> JobsRead:
+        """A job list, with those of the jobs that other requests own or may own."""
         state, hevo_ms = self._state, self.hevo.hevo_now_ms()
         possible = may_be_ours(state, seen.jobs, hevo_ms)
         unknown = [job.job_id for job in possible if job.job_id not in state.owned_by_others]
@@ -304,11 +305,13 @@ class JobRunner:
         contested = contested_jobs(possible, rivals, timeout=timeout, now_ms=hevo_ms)
         return replace(seen, owned_by_others=frozenset(owned), contested=contested)
 
-    def _bounded(self) -> HevoApi:
+    def _hevo_in_time(self) -> HevoApi:
         """Hevo's API, bounded by the time that is left."""
         state = self._state
         if state.phase is Phase.READING_OUTCOME:
-            return self.hevo.within(OUTCOME_READ_PATIENCE)
+            pages = 1 + (0 if state.job is None else state.job.objects_total // OBJECTS_PER_PAGE)
+            patience = min(max(OUTCOME_READ_PATIENCE, pages * PATIENCE_PER_PAGE), LONGEST_DELAY)
+            return self.hevo.within(patience)
         until = state.deadline if state.ending is None else state.stop_by
         if until is None:
             return self.hevo
@@ -347,12 +350,9 @@ class JobRunner:
 
     def _may_be_anothers(self) -> bool:
         """Whether a job that is to be adopted may be the result of another run's trigger."""
+        hevo_ms, ours = self.hevo.hevo_now_ms(), {self._state.request_id}
         other = self.ledger.another_starting(
-            "",
-            self.request,
-            hevo_ms=self.hevo.hevo_now_ms(),
-            may_appear_within=LONGEST_DELAY,
-            given_up={self._state.request_id},
+            "", self.request, hevo_ms=hevo_ms, may_appear_within=LONGEST_DELAY, given_up=ours
         )
         return other is not None
 
@@ -360,7 +360,7 @@ class JobRunner:
         error: HevoError | None = None
         is_unknown = False
         try:
-            send_trigger(self._bounded(), self.request)
+            send_trigger(self._hevo_in_time(), self.request)
         except HevoError as caught:
             error = caught
             answer, is_unknown = meaning_of(caught)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from dagster_hevo.api.enums import JobCompletionStatus, JobType
 from dagster_hevo.api.models import Job
 
-LONGEST_WAIT = 900.0
+LONGEST_POLL_WAIT = 900.0
 """Seconds: the furthest that two polls are apart while the budget is no obstacle."""
 
 POLLS_SHARE = 0.8
@@ -270,7 +270,7 @@ def share_interval(watchers: int, requests_per_minute: int) -> float:
 
 def longest_wait(poll_interval: float, watchers: int, requests_per_minute: int) -> float:
     """Seconds: the bound of `next_poll`, stretched by the budget only."""
-    return max(poll_interval, LONGEST_WAIT, 4 * share_interval(watchers, requests_per_minute))
+    return max(poll_interval, LONGEST_POLL_WAIT, 4 * share_interval(watchers, requests_per_minute))
 
 
 def next_poll(

@@ -24,20 +24,27 @@ from dagster_hevo.jobs.finding import FIRST_WAIT_SHARE, WAIT_GROWTH, begin_findi
 from dagster_hevo.jobs.following import follow_claimed
 from dagster_hevo.jobs.job_list import running_job
 from dagster_hevo.jobs.newness import Baseline, made_at
-from dagster_hevo.jobs.polling import POLLS_BEFORE_VANISHED, begin_polling, poll, seen_again
+from dagster_hevo.jobs.polling import (
+    POLLS_BEFORE_VANISHED,
+    begin_polling,
+    deferred_too_long,
+    poll,
+    seen_again,
+    with_history,
+)
 from dagster_hevo.jobs.records import Answer, Settlement
 from dagster_hevo.jobs.request import IfJobRunning
 from dagster_hevo.jobs.settings import as_text
 from dagster_hevo.jobs.state import Next, Phase, State
 from dagster_hevo.jobs.steps import (
     Began,
+    CheckTurn,
     ClaimAnswered,
     ClaimJob,
     Finish,
     JobMissing,
     JobRead,
     JobsRead,
-    LookForOthers,
     Observation,
     PipelineRead,
     ReadJob,
@@ -128,7 +135,7 @@ def after_ready_read(state: State, seen: Observation) -> Next:
     if isinstance(seen, TriggerWithdrawn):
         return state, ReadPipeline()
     if isinstance(seen, PipelineRead):
-        return _after_pipeline(state, seen.pipeline, seen.now)
+        return _wait_until_triggerable(state, seen.pipeline, seen.now)
     assert isinstance(seen, JobsRead)
     running = running_job(seen.jobs)
     if running is not None:
@@ -139,11 +146,9 @@ def after_ready_read(state: State, seen: Observation) -> Next:
     jobs = {job.job_id: job for job in (*(state.first_list or ()), *seen.jobs)}
     reads = 1 if state.first_list is None else 2
     baseline = Baseline.of(jobs.values(), seen.hevo_ms, is_complete=seen.is_complete, reads=reads)
-    history = begin_polling(state, None, seen.jobs).history
-    state = state.but(
+    state = with_history(state, seen.jobs).but(
         phase=Phase.TRIGGERING,
         baseline=baseline,
-        history=history,
         job=None,
         first_list=None,
         listed_before=frozenset(jobs),
@@ -165,7 +170,8 @@ def _is_scheduled(pipeline: Pipeline) -> bool:
     return schedule is None or schedule.sync_type != "ON_DEMAND"
 
 
-def _after_pipeline(state: State, pipeline: Pipeline, now: float) -> Next:
+def _wait_until_triggerable(state: State, pipeline: Pipeline, now: float) -> Next:
+    """Read the job list as soon as the pipeline takes triggers."""
     state = state.but(is_scheduled=_is_scheduled(pipeline))
     if pipeline.status.accepts_triggers:
         return state, ReadJobs()
@@ -207,7 +213,7 @@ def after_turn(state: State, answered: TurnAnswered) -> Next:
             logging.WARNING,
         )
         return state, ReadPipeline()
-    return state, Wait(max(OTHERS_WAIT, waited / 4), LookForOthers(state.given_up))
+    return state, Wait(max(OTHERS_WAIT, waited / 4), CheckTurn(state.given_up))
 
 
 def _trigger(state: State) -> Next:
@@ -235,7 +241,7 @@ def after_trigger(state: State, answered: TriggerAnswered) -> Next:
             logging.WARNING,
         )
         return begin_finding(state, answered.now, triggered_ms=answered.hevo_ms, now=answered.now)
-    state = state.but(may_have_started_a_job=False)
+    state = state.but(may_have_started_a_job=False, triggers=state.triggers - 1)
     if error is not None and not error.can_retry and not answered.is_unknown_refusal:
         return state.but(phase=Phase.ENDED), Finish(error=error)
     if isinstance(error, HevoRateLimitError | HevoConnectionError):
@@ -277,40 +283,47 @@ def after_refusal_read(state: State, seen: Observation) -> Next:
     It may not be listed yet. A job that has come since the baseline and has ended already was it.
     """
     if isinstance(seen, PipelineRead):
-        status = seen.pipeline.status
-        if status.becomes_triggerable:
-            return _after_pipeline(
-                state.but(phase=Phase.READY, unknown_refusals=0), seen.pipeline, seen.now
-            )
-        if not status.accepts_triggers:
-            return state.but(phase=Phase.ENDED), Finish(error=state_error(seen.pipeline))
-        if state.unknown_refusals == 0:
-            error = busy_error(state.request, "a job that its list does not show yet")
-            return state.but(phase=Phase.ENDED), Finish(error=error)
-        return state, ReadJobs()
+        return _after_refusal_by_pipeline(state, seen)
     assert isinstance(seen, JobsRead)
     is_unknown = state.unknown_refusals > 0
     patience = state.settings.job_discovery_timeout * (LISTING_SHARE if is_unknown else 1)
+    left = state.refused_at + patience - seen.now
     is_last = seen.now >= state.refused_at + patience
     running = running_job(seen.jobs, also_unknown=is_last and not is_unknown)
     if running is not None:
         return _meet_foreign_job(state.but(unknown_refusals=0), running, seen)
-    known = state.baseline.job_ids if state.baseline is not None else frozenset[str]()
-    newest = state.baseline.not_before_ms if state.baseline is not None else None
-    has_ended = any(
-        job.job_id not in known and job.is_terminal and (job.created_ts or 0) > (newest or 0)
-        for job in seen.jobs
-    )
-    if has_ended and not is_unknown:
+    if not is_unknown and any(_has_come_and_ended(state, job) for job in seen.jobs):
         return state.but(phase=Phase.READY), ReadPipeline()
     if not is_last:
-        wait = min(state.interval, state.refused_at + patience - seen.now)
+        wait = max(min(state.interval, left), 0.0)
         interval = min(state.interval * WAIT_GROWTH, state.settings.poll_interval)
-        return state.but(interval=interval), Wait(max(wait, 0.0), ReadJobs())
+        return state.but(interval=interval), Wait(wait, ReadJobs())
     if state.settings.if_job_running is IfJobRunning.FAIL and not is_unknown:
         # The pipeline's status may be what Hevo refused for.
         return state, ReadPipeline()
     return state.but(phase=Phase.READY), ReadPipeline()
+
+
+def _after_refusal_by_pipeline(state: State, seen: PipelineRead) -> Next:
+    """The pipeline's status may be why Hevo refused."""
+    status = seen.pipeline.status
+    if status.becomes_triggerable:
+        state = state.but(phase=Phase.READY, unknown_refusals=0)
+        return _wait_until_triggerable(state, seen.pipeline, seen.now)
+    if not status.accepts_triggers:
+        return state.but(phase=Phase.ENDED), Finish(error=state_error(seen.pipeline))
+    if state.unknown_refusals == 0:
+        error = busy_error(state.request, "a job that its list does not show yet")
+        return state.but(phase=Phase.ENDED), Finish(error=error)
+    return state, ReadJobs()
+
+
+def _has_come_and_ended(state: State, job: Job) -> bool:
+    """Whether a job has come since the baseline, and has ended."""
+    known = state.baseline.job_ids if state.baseline is not None else frozenset[str]()
+    newest = state.baseline.not_before_ms if state.baseline is not None else None
+    is_new = job.job_id not in known and (job.created_ts or 0) > (newest or 0)
+    return is_new and job.is_terminal
 
 
 # A foreign job
@@ -354,15 +367,25 @@ def after_block_read(state: State, seen: Observation) -> Next:
         if missing >= POLLS_BEFORE_VANISHED:
             return _unblocked(state)
         return state.but(missing=missing), Wait(state.settings.poll_interval, ReadJob(job.job_id))
+    if isinstance(seen, JobsRead):
+        # A newer job shows that the pipeline does not wait for the deferred one.
+        running = running_job(seen.jobs)
+        if running is None or running.job_id != job.job_id:
+            return _unblocked(state)
+        seen = JobRead(running, now=seen.now, hevo_ms=seen.hevo_ms, watchers=seen.watchers)
     assert isinstance(seen, JobRead)
     state = seen_again(state, seen)
     if seen.job.is_terminal:
         return _unblocked(state)
-    since = state.deferred_since
-    if since is not None and seen.now - since >= state.settings.deferred_timeout:
-        error = blocked_error(state.request, seen.job, seen.now - since)
+    too_long = deferred_too_long(state, seen.job, state.deferred_since, seen.now)
+    if too_long is not None:
+        error = blocked_error(state.request, seen.job, too_long)
         return state.but(phase=Phase.ENDED), Finish(error=error)
-    return poll(state, seen)
+    state, action = poll(state, seen)
+    if seen.job.status is JobStatus.DEFERRED:
+        assert isinstance(action, Wait)
+        return state, Wait(action.seconds, ReadJobs())
+    return state, action
 
 
 def _unblocked(state: State) -> Next:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from dagster_hevo.api.errors import HevoError
-from dagster_hevo.api.models import Job, JobObject
+from dagster_hevo.api.models import Job, JobObject, PipelineObject
 from dagster_hevo.jobs.newness import Baseline
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.records import Answer
@@ -54,6 +54,7 @@ class Examination:
         ended_at: When the job was first seen ended, on the runner's clock.
         next_read: When they are worth reading again.
         unclear_ids: Objects that it may list: an entry's name fits several objects.
+        read_at: When they were last read, on the runner's clock.
     """
 
     object_ids: frozenset[str] = frozenset()
@@ -62,6 +63,7 @@ class Examination:
     ended_at: float | None = None
     next_read: float = 0.0
     unclear_ids: frozenset[str] = frozenset()
+    read_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,13 @@ class State:
         first_list: The jobs of a first read before the trigger, where one read is not enough.
         listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
         unended_before: Those of them whose status did not tell whether they had ended.
-        listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
-        listed_before: All jobs that this attempt saw listed before the trigger, the old ones too.
         baseline: The jobs before the trigger.
         waiting_for: The request of another run that goes first, while it is waited for.
         waiting_since: Since when.
         given_up: Such requests that were waited for as long as that is worth.
         restarting_at: When the pipeline was last RESTARTING before the trigger: the jobs of
             other requests come after that.
-        triggers: How many triggers were sent.
+        triggers: How many triggers were sent and not refused.
         answer: What is known of the last one.
         may_have_started_a_job: Whether any of the triggers may have.
         triggered_at: When the last one was answered, on the runner's clock.
@@ -142,9 +142,12 @@ class State:
         to_examine: Those whose objects are to be read in this round.
         examined: What was read of their objects.
         owned_by_others: Jobs that other requests own.
+        jobs_clock_lead_ms: By how much the clock of job times is ahead of the Date header's, at
+            least, as far as the jobs that were listed since the trigger show.
         contested: Jobs that may have come of the trigger of another request as well.
         is_full_read: Whether the last read of the list reached its end.
-        blocker: A foreign job that was running when we triggered, so that Hevo may have ignored us.
+        ran_at_trigger: A foreign job that was running when we triggered, so that Hevo may have
+            ignored the trigger.
         is_pipeline_checked: Whether the pipeline was read since, and is ready.
         is_restarting: Whether it was restarting then.
         sure_until_ms: Where it was seen restarting so late that another's trigger may be the cause:
@@ -169,7 +172,8 @@ class State:
         outcome_reads: How often its objects were read after its end.
         outcome_since: Since when.
         objects: The longest list of them.
-        active_now: The objects that the pipeline replicates now, where that had to be known.
+        objects_now: The objects that the pipeline has now, where that had to be known; none where
+            they could not be read.
 
         ending: While an interrupted or timed out attempt cancels its job: how it then ends.
         stop_by: Until when it looks for the job that it is to cancel.
@@ -193,8 +197,6 @@ class State:
     first_list: tuple[Job, ...] | None = None
     listed_before: frozenset[str] = frozenset()
     unended_before: frozenset[str] = frozenset()
-    listed_before: frozenset[str] = frozenset()
-    listed_before: frozenset[str] = frozenset()
     baseline: Baseline | None = None
     waiting_for: str | None = None
     waiting_since: float = 0.0
@@ -221,9 +223,10 @@ class State:
     to_examine: tuple[str, ...] = ()
     examined: Mapping[str, Examination] = field(default_factory=dict[str, Examination])
     owned_by_others: frozenset[str] = frozenset()
+    jobs_clock_lead_ms: int | None = None
     contested: frozenset[str] = frozenset()
     is_full_read: bool = False
-    blocker: Job | None = None
+    ran_at_trigger: Job | None = None
     is_pipeline_checked: bool = False
     is_restarting: bool = False
     sure_until_ms: int | None = None
@@ -247,7 +250,7 @@ class State:
     outcome_reads: int = 0
     outcome_since: float = 0.0
     objects: tuple[JobObject, ...] = ()
-    active_now: frozenset[str] | None = None
+    objects_now: tuple[PipelineObject, ...] | None = None
 
     ending: Finish | None = None
     stop_by: float = 0.0
@@ -270,6 +273,11 @@ class State:
     def triggered_request(self) -> SyncRequest:
         """The request whose job is looked for and read."""
         return self.earlier_request or self.request
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of ``job``."""
+        return None if self.job is None else self.job.job_id
 
     @property
     def owns_a_job(self) -> bool:

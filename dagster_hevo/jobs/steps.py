@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dagster_hevo.api.errors import HevoError
-from dagster_hevo.api.models import Job, JobObject, Pipeline
+from dagster_hevo.api.models import Job, JobObject, Pipeline, PipelineObject
 from dagster_hevo.jobs.outcome import JobOutcome
 from dagster_hevo.jobs.records import Answer, RecordedRequest
 
@@ -86,10 +86,10 @@ class ObjectsRead(Observation):
 
 
 @dataclass(frozen=True)
-class ActiveObjectsRead(Observation):
-    """The objects that the pipeline replicates now."""
+class PipelineObjectsRead(Observation):
+    """The objects that the pipeline has now, the inactive ones too."""
 
-    object_ids: frozenset[str]
+    objects: tuple[PipelineObject, ...]
 
 
 @dataclass(frozen=True)
@@ -201,15 +201,15 @@ class ReadObjects:
 
 
 @dataclass(frozen=True)
-class ReadActiveObjects:
-    """Read which objects the pipeline replicates now."""
+class ReadPipelineObjects:
+    """Read which objects the pipeline has now."""
 
     what = "the pipeline's objects"
 
 
 @dataclass(frozen=True)
 class WriteBaseline:
-    """Look whether another run is starting a job, then write the baseline into the ledger.
+    """Check whether it is our turn to trigger; if it is, write the baseline into the ledger.
 
     Attributes:
         given_up: Requests of other runs that are not waited for any more.
@@ -219,8 +219,8 @@ class WriteBaseline:
 
 
 @dataclass(frozen=True)
-class LookForOthers:
-    """Look again whether another run is starting a job.
+class CheckTurn:
+    """Check again whether it is our turn: whether no other run is starting a job.
 
     Attributes:
         given_up: Requests of other runs that are not waited for any more.
@@ -260,12 +260,12 @@ class StartOver:
     """Settle the request as failed, and resume another one or begin a new one."""
 
 
-Read = ReadPipeline | ReadJobs | ReadJob | ReadObjects | ReadActiveObjects
-READS = (ReadPipeline, ReadJobs, ReadJob, ReadObjects, ReadActiveObjects)
+Read = ReadPipeline | ReadJobs | ReadJob | ReadObjects | ReadPipelineObjects
+READS = (ReadPipeline, ReadJobs, ReadJob, ReadObjects, ReadPipelineObjects)
 Effect = (
     Read
     | WriteBaseline
-    | LookForOthers
+    | CheckTurn
     | SendTrigger
     | WithdrawTrigger
     | ClaimJob

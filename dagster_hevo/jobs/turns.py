@@ -62,7 +62,7 @@ class Turns:
         """Take out a request that was waited for in vain, where its run is gone."""
         other = self.ledger.request_of(pointer)
         if other is not None and not self.ledger.is_running(other.run_id):
-            self.ledger.remove_starting(pointer.request_id)
+            self.ledger.set_aside(pointer)
 
     def _may_still_get_a_job(
         self, pointer: RequestPointer, hevo_ms: int | None, may_appear_within: float
@@ -84,6 +84,8 @@ class Turns:
                 return True  # Whoever has waited for it in vain takes it out.
             if age <= LONGEST_DELAY:
                 return age <= may_appear_within
+            self.ledger.set_aside(pointer)
+            return False
         self.ledger.remove_starting(pointer.request_id)
         return False
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from dagster_hevo.sandbox.seen_job import SeenJob
     from dagster_hevo.sandbox.server import HevoSandbox, serve
-    from dagster_hevo.sandbox.serving import SandboxPortError
+    from dagster_hevo.sandbox.serving import SandboxHostError, SandboxPortError
     from dagster_hevo.sandbox.triggers import Trigger
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "ObjectScenario",
     "PipelineScenario",
     "SandboxClock",
+    "SandboxHostError",
     "SandboxPortError",
     "Scenario",
     "ScenarioError",
@@ -76,7 +77,7 @@ _HOMES = {
     "scenario_file": ("ScenarioError", "built_in_scenarios", "parse_scenario", "read_scenario"),
     "seen_job": ("SeenJob",),
     "server": ("HevoSandbox", "serve"),
-    "serving": ("SandboxPortError",),
+    "serving": ("SandboxHostError", "SandboxPortError"),
     "triggers": ("Trigger",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

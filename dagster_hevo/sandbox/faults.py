@@ -58,6 +58,7 @@ class Fault:
         skip: How many matching requests it lets pass first.
         probability: Chance of striking a matching request, 0 to 1.
         status: The status of `status_before` and `status_after`.
+        query: Pattern of the query, such as `*cursor=*` for the pages after a list's first.
         seconds: Real seconds of a delay (the client's timeout is real too), or between two bytes
             of `drip_headers` and `drip_body`; `Retry-After` of `rate_limited`.
     """
@@ -70,10 +71,12 @@ class Fault:
     probability: float = 1.0
     status: int = 503
     seconds: float = 1.0
+    query: str = "*"
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, query: str = "") -> bool:
         """Whether it is meant for such a request."""
-        return self.method.upper() in ("*", method.upper()) and fnmatchcase(path, self.path)
+        is_method = self.method.upper() in ("*", method.upper())
+        return is_method and fnmatchcase(path, self.path) and fnmatchcase(query, self.query)
 
 
 @dataclass
@@ -155,12 +158,12 @@ class FaultBook:
                 if watch.fault.times is not None and watch.struck < watch.fault.times
             )
 
-    def pick(self, method: str, path: str) -> Fault | None:
+    def pick(self, method: str, path: str, query: str = "") -> Fault | None:
         """The fault for this request, which counts as struck by it."""
         with self._lock:
             for watch in self._watches:
                 fault = watch.fault
-                if not fault.matches(method, path):
+                if not fault.matches(method, path, query):
                     continue
                 if fault.times is not None and watch.struck >= fault.times:
                     continue

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from hmac import compare_digest
 from math import ceil
 from typing import Any
 from urllib.parse import unquote
@@ -33,11 +34,17 @@ from dagster_hevo.sandbox.request_limit import RequestLimit
 from dagster_hevo.sandbox.request_log import RequestLog, SeenRequest
 from dagster_hevo.sandbox.rewriting import REWRITINGS
 
+LONGEST_BODY = 1024 * 1024
+_TOO_LONG = Answer.refusing(413, "The body is longer than 1 MiB")
 MEMBER_REFUSED = "account members are not permitted to perform this action"
 
 
 class Gate:
     """Stands before the routes.
+
+    Attributes:
+        log: The requests so far.
+        hosts: What a request may call this server, with its port; None for anything.
 
     Args:
         app: The routes.
@@ -61,24 +68,30 @@ class Gate:
         self._connections = connections
         self._limit = limit
         self.log = RequestLog()
+        self.hosts: frozenset[str] | None = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or cut its connection."""
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send, self._connections)
-        body = await _read(receive)
         method, path = str(scope["method"]), str(scope["path"])
         headers = {bytes(name): bytes(value) for name, value in scope["headers"]}
         user, secret = _keys(headers.get(b"authorization"))
-        refusal = self._refusal(user, secret)
-        fault = None if refusal else self._faults.pick(method, path)
+        refusal = self._refusal_of_place(headers) or self._refusal(user, secret)
+        # Read also where it is refused: the connection is used again. But what comes without keys
+        # is not kept.
+        body = await _read(receive, keep=refusal is None)
+        if body is None:
+            body, refusal = b"", refusal or _TOO_LONG
+        query = bytes(scope["query_string"]).decode("latin-1")
+        fault = None if refusal else self._faults.pick(method, path, query)
         agent = headers.get(b"user-agent")
         place = self.log.add(
             SeenRequest(
                 method,
                 path,
-                bytes(scope["query_string"]).decode("latin-1"),
+                query,
                 user,
                 None,
                 _parsed(body),
@@ -87,7 +100,8 @@ class Gate:
                 fault.kind if fault else None,
                 agent.decode("latin-1") if agent else None,
                 scope["client"][1] if scope.get("client") else None,
-            )
+            ),
+            len(body),
         )
         if refusal is not None:
             answer: Answer | None = refusal
@@ -108,9 +122,24 @@ class Gate:
         clock = self._account.clock
         return answer.dated(clock.now() + clock.offset + behaviour.date_header_skew_seconds)
 
+    def _refusal_of_place(self, headers: dict[bytes, bytes]) -> Answer | None:
+        """Why a request is not answered that a browser may have been led to send.
+
+        A page can make its own name lead to this machine, and then read what is answered. Its
+        requests carry that name as their host, or an origin.
+        """
+        if b"origin" in headers:
+            return Answer.refusing(403, "Requests of web pages are not answered")
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if self.hosts is not None and host not in self.hosts:
+            return Answer.refusing(421, "Not the host of this sandbox: use the address it printed")
+        return None
+
     def _refusal(self, user: str | None, secret: str | None) -> Answer | None:
         known = self._account.users.get(user or "")
-        if known is None or known.api_secret != secret:
+        if known is None or not compare_digest(
+            known.api_secret.encode(), (secret or "").encode("utf-8", "replace")
+        ):
             return Answer.refusing(401, "Unauthorized: the API key or secret is not valid")
         wait = self._limit.seconds_to_wait(known.api_key)
         if wait:
@@ -168,13 +197,18 @@ class Gate:
         return Answer(int(start["status"]), headers, b"".join(parts))
 
 
-async def _read(receive: Receive) -> bytes:
-    body = b""
+async def _read(receive: Receive, *, keep: bool) -> bytes | None:
+    """A request's body; empty where it is not kept, None where it is too long to be one."""
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        piece = bytes(message.get("body", b""))
+        size += len(piece)
+        if keep and size <= LONGEST_BODY:
+            parts.append(piece)
         if not message.get("more_body"):
-            return body
+            return None if size > LONGEST_BODY else b"".join(parts)
 
 
 def _keys(header: bytes | None) -> tuple[str | None, str | None]:

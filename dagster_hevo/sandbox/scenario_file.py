@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from dagster_hevo.sandbox.scenario import Scenario
 
+LONGEST_FILE = 8 * 2**20
+MOST_NODES = 1_000_000
 _BUILT_IN = Path(__file__).parent / "scenarios"
 
 
@@ -36,10 +38,21 @@ def read_scenario(source: str | Path | None = None) -> Scenario:
     """
     name = "default" if source is None else str(source)
     path = _BUILT_IN / f"{name}.yaml" if name in built_in_scenarios() else Path(name)
-    if not path.is_file():
-        known = ", ".join(built_in_scenarios())
-        raise ScenarioError(f"{name}: no such scenario file, nor a built-in scenario ({known})")
-    return parse_scenario(path.read_text(encoding="utf-8"), str(path))
+    known = ", ".join(built_in_scenarios())
+    try:
+        if not path.is_file():
+            raise ScenarioError(f"{name}: no such scenario file, nor a built-in scenario ({known})")
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE + 1)
+    except (OSError, ValueError) as unreadable:
+        if isinstance(unreadable, ScenarioError):
+            raise
+        raise ScenarioError(f"{name!r:.200}: cannot be read ({unreadable})") from unreadable
+    if len(content) > LONGEST_FILE:
+        raise ScenarioError(
+            f"{name}: longer than {LONGEST_FILE // 2**20} MiB, which no scenario is"
+        )
+    return parse_scenario(content.decode("utf-8", "replace"), str(path))
 
 
 def parse_scenario(text: str, origin: str = "scenario") -> Scenario:
@@ -53,12 +66,22 @@ def parse_scenario(text: str, origin: str = "scenario") -> Scenario:
         ScenarioError: It is no YAML, or it says what it must not.
     """
     try:
-        content: Any = yaml.safe_load(text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        if _size_of(tree) > MOST_NODES:
+            raise ScenarioError(f"{origin}: its aliases make more than {MOST_NODES:,} values")
+        content: Any = yaml.safe_load(text)
     except yaml.YAMLError as unreadable:
         raise ScenarioError(f"{origin}: not valid YAML: {unreadable}") from unreadable
+    except RecursionError:
+        raise ScenarioError(f"{origin}: values within values without end") from None
+    except ValueError as unreadable:  # a date that no calendar has, a number too long to be read
+        if isinstance(unreadable, ScenarioError):
+            raise
+        raise ScenarioError(f"{origin}: holds a value that is none: {unreadable}") from unreadable
     try:
-        return Scenario.model_validate(content or {})
+        return Scenario.model_validate({} if content is None else content)
+    except RecursionError:
+        raise ScenarioError(f"{origin}: values within values without end") from None
     except ValidationError as invalid:
         complaints = [
             f"{origin}, line {_line(tree, error['loc'])}: "
@@ -66,6 +89,31 @@ def parse_scenario(text: str, origin: str = "scenario") -> Scenario:
             for error in invalid.errors()
         ]
         raise ScenarioError("\n".join(complaints)) from invalid
+
+
+def _size_of(tree: yaml.Node | None) -> int:
+    """How many values a tree holds, each counted as often as an alias names it."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: object) -> int:
+        if not isinstance(node, yaml.Node):
+            return 0
+        key = id(node)
+        if key in open_nodes:  # an alias of what it is in
+            raise RecursionError
+        if key not in sizes:
+            open_nodes.add(key)
+            parts: list[Any] = []
+            if isinstance(node, yaml.MappingNode):
+                parts = [part for pair in node.value for part in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                parts = list(node.value)
+            sizes[key] = 1 + sum(map(size, parts))
+            open_nodes.discard(key)
+        return sizes[key]
+
+    return size(tree)
 
 
 def _line(tree: yaml.Node | None, place: tuple[int | str, ...]) -> int:

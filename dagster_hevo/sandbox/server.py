@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +27,7 @@ from dagster_hevo.sandbox.request_log import SeenRequest
 from dagster_hevo.sandbox.scenario import ObjectScenario, Scenario, UserScenario
 from dagster_hevo.sandbox.scenario_file import read_scenario
 from dagster_hevo.sandbox.seen_job import SeenJob
-from dagster_hevo.sandbox.serving import ServedApp
+from dagster_hevo.sandbox.serving import ServedApp, check_host
 from dagster_hevo.sandbox.triggers import Trigger
 from dagster_hevo.sandbox.warehouse import Warehouse
 
@@ -39,8 +40,8 @@ class HevoSandbox:
             `default`.
         port: Port on the loopback address; 0: any free one.
         speed: Sandbox seconds a real second; 0: time moves only by `advance`.
-        api_key: The user name that the sandbox accepts.
-        api_secret: The password that goes with it.
+        api_key: The user name that the sandbox accepts; by default another one at each start.
+        api_secret: The password that goes with it; by default another one at each start.
         warehouse: The DuckDB file that jobs load into; none: jobs load nowhere.
         member_key: A user name that is known but refused everything with 403, with the same
             password.
@@ -49,9 +50,11 @@ class HevoSandbox:
         faults: More faults, after the scenario's own.
         seed: Overrides the scenario's seed.
         host: Address to listen on.
+        allow_remote: Whether it may be one that other machines reach.
         behaviour: Overrides parts of the scenario's behaviour, by the names of `Behaviour`.
 
     Raises:
+        SandboxHostError: Other machines reach the address, and that is not allowed.
         SandboxPortError: The port is in use.
         ScenarioError: The scenario file is not valid.
     """
@@ -62,17 +65,23 @@ class HevoSandbox:
         *,
         port: int = 0,
         speed: float = 1.0,
-        api_key: str = "sandbox-key",
-        api_secret: str = "sandbox-secret",
+        api_key: str | None = None,
+        api_secret: str | None = None,
         warehouse: str | Path | None = None,
-        member_key: str = "sandbox-member-key",
+        member_key: str | None = None,
         requests_per_minute: int | None = None,
         clock_offset: float | None = None,
         faults: Iterable[Fault] = (),
         seed: int | None = None,
         host: str = "127.0.0.1",
+        allow_remote: bool = False,
         behaviour: dict[str, Any] | None = None,
     ) -> None:
+        check_host(host, allow_remote=allow_remote)
+        # Random ones, since whoever knows them may read and change whatever the sandbox holds.
+        api_key = api_key or f"sandbox-key-{token_hex(4)}"
+        api_secret = api_secret or f"sandbox-secret-{token_hex(16)}"
+        member_key = member_key or f"sandbox-member-key-{token_hex(4)}"
         chosen = scenario if isinstance(scenario, Scenario) else read_scenario(scenario)
         if behaviour:
             chosen = chosen.changed(**behaviour)
@@ -336,8 +345,9 @@ def serve(
     *,
     warehouse: str | Path | None = None,
     host: str = "127.0.0.1",
-    api_key: str = "sandbox-key",
-    api_secret: str = "sandbox-secret",
+    allow_remote: bool = False,
+    api_key: str | None = None,
+    api_secret: str | None = None,
     announce: Callable[[str], Any] = sys.stdout.write,
 ) -> None:
     """Serve a local Hevo in the foreground until interrupted.
@@ -348,11 +358,13 @@ def serve(
         speed: Sandbox seconds a real second.
         warehouse: The DuckDB file that jobs load into.
         host: Address to listen on.
-        api_key: The user name that the sandbox accepts.
-        api_secret: The password that goes with it.
+        allow_remote: Whether it may be one that other machines reach.
+        api_key: The user name that the sandbox accepts; by default another one at each start.
+        api_secret: The password that goes with it; by default another one at each start.
         announce: Is told the address, the keys and what there is.
 
     Raises:
+        SandboxHostError: Other machines reach the address, and that is not allowed.
         SandboxPortError: The port is in use.
         ScenarioError: The scenario file is not valid.
     """
@@ -364,6 +376,7 @@ def serve(
         api_secret=api_secret,
         warehouse=warehouse,
         host=host,
+        allow_remote=allow_remote,
     )
 
     def tell(url: str) -> None:
@@ -372,8 +385,8 @@ def serve(
             f"A local Hevo with the scenario '{sandbox.scenario.name}', "
             f"{len(sandbox.pipeline_ids)} pipelines, at {url}\n"
             f"  HEVO_BASE_URL={url}\n"
-            f"  HEVO_API_KEY={api_key}\n"
-            f"  HEVO_API_SECRET={api_secret}\n"
+            f"  HEVO_API_KEY={sandbox.api_key}\n"
+            f"  HEVO_API_SECRET={sandbox.api_secret}\n"
             f"  speed {speed:g}; jobs load {loads}. Ctrl-C ends it.\n"
         )
         sys.stdout.flush()

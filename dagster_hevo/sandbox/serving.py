@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from dagster_hevo.api.settings import is_loopback
 from dagster_hevo.sandbox.connections import Connections
 from dagster_hevo.sandbox.gate import Gate
 
@@ -24,6 +25,30 @@ _TICK = 0.2
 
 class SandboxPortError(OSError):
     """The sandbox cannot listen on the port that it was told to."""
+
+
+class SandboxHostError(ValueError):
+    """The sandbox is not to listen where other machines reach it."""
+
+
+def check_host(host: str, *, allow_remote: bool) -> None:
+    """Refuse an address that other machines reach, unless that is allowed.
+
+    Raises:
+        SandboxHostError: It is such an address, and it is not allowed.
+    """
+    if not allow_remote and not is_loopback(host):
+        raise SandboxHostError(
+            f"the sandbox would listen on {host}, where other machines reach it, over plain http. "
+            "Use 127.0.0.1; or, in a network that you trust, allow_remote (--allow-remote)."
+        )
+
+
+def names_of(host: str, port: int) -> frozenset[str] | None:
+    """What requests may call a server on this address; None for anything, where others reach it."""
+    if not is_loopback(host):
+        return None
+    return frozenset(f"{name}:{port}" for name in {host.lower(), "127.0.0.1", "localhost"})
 
 
 class PromptServer(uvicorn.Server):
@@ -85,6 +110,7 @@ class ServedApp:
                 date_header=False,  # the gate writes it, from the sandbox's clock
             )
         )
+        self._app = app
         self._beside = beside
         self._listening: socket.socket | None = None
         self._stopping = threading.Event()
@@ -109,7 +135,9 @@ class ServedApp:
                 "choose another port, or 0 for any free one"
             ) from refused
         self._listening = listening
-        return int(listening.getsockname()[1])
+        taken = int(listening.getsockname()[1])
+        self._app.hosts = names_of(host, taken)
+        return taken
 
     def start(self) -> None:
         """Serve on a background thread; returns once requests are answered."""

@@ -46,7 +46,7 @@ def test_every_method_that_sends_is_awaitable_or_a_list_of_pages():
     for name in methods_of(AsyncHevoClient):
         method = getattr(AsyncHevoClient, name)
         assert inspect.iscoroutinefunction(method) == (name not in lists | SENDS_NOTHING), name
-    pages = {"job_pages", "job_object_pages"}
+    pages = {"job_pages", "job_object_pages", "object_pages"}
     assert lists == {"list_pipelines", "list_jobs", "get_job_objects", "list_objects", *pages}
 
 

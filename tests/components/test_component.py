@@ -156,6 +156,18 @@ def test_loading_from_the_state_asks_nothing_and_needs_no_keys(
     assert len(sandbox.requests) == seen
 
 
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [({}, {"hevo_job"}), ({"latency_checks": True}, {"hevo_job", "hevo_latency"})],
+)
+def test_the_check_of_latencies_is_off_unless_it_is_switched_on(
+    written: dict[str, Any], names: set[str], state: Path
+) -> None:
+    defs = definitions(component(**written), state)
+    steps = [each for each in defs.assets or () if isinstance(each, dg.AssetsDefinition)]
+    assert {key.name for each in steps for key in each.check_keys} == names
+
+
 def test_only_the_objects_of_selected_pipelines_are_asked_for(
     state: Path, sandbox: HevoSandbox
 ) -> None:

@@ -16,7 +16,7 @@ ORDER = (
     ("version", "api"),
     ("catalog",),
     ("jobs", "object_choice"),
-    ("variables",),
+    ("markdown", "variables"),
     ("dagster_private", "metadata", "secrets", "sync_config", "sensor_switch", "translator"),
     ("definitions",),
     ("execution",),

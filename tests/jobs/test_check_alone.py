@@ -10,7 +10,8 @@ import pytest
 from dagster_hevo.api import ResyncMode
 from dagster_hevo.api.errors import HevoConfigurationError
 from dagster_hevo.execution.check_alone import answer_checks
-from dagster_hevo.execution.events import ObjectAsset
+from dagster_hevo.execution.events import CHECK_NAME, ObjectAsset
+from dagster_hevo.execution.latency import LATENCY_CHECK_NAME, latency_check_spec
 from dagster_hevo.jobs.settings import JobSettings
 
 SETTINGS = replace(JobSettings(), poll_interval=5.0, job_objects_timeout=60.0)
@@ -29,15 +30,28 @@ def load(world, *names):
         ended = [job.job_id for job in world.client().list_jobs(101) if job.is_terminal]
 
 
-def answers(world, *names):
+def answers(world, *names, specs=()):
     """The checks of some objects by name, and whether they pass."""
     index = world.runner().index
     assets = [ObjectAsset(dg.AssetKey(k.name), 101, "Shop", k) for k in index.objects.values()]
-    checked = frozenset(dg.AssetKey(name) for name in names)
-    found = answer_checks(
-        world.client(), assets, checked, settings=SETTINGS, log=world.log, clock=world.time
+    checked = frozenset(
+        [spec.key for spec in specs]
+        or [dg.AssetCheckKey(dg.AssetKey(name), CHECK_NAME) for name in names]
     )
-    return {result.asset_key.to_user_string(): result.passed for result in found}
+    found = answer_checks(
+        world.client(),
+        assets,
+        checked,
+        specs,
+        settings=SETTINGS,
+        log=world.log,
+        clock=world.time,
+    )
+    return {
+        result.asset_key.to_user_string()
+        + ("" if result.check_name == CHECK_NAME else f" {result.check_name}"): result.passed
+        for result in found
+    }
 
 
 def test_the_list_of_a_job_that_has_just_ended_is_waited_for(make_world):
@@ -70,3 +84,11 @@ def test_the_newest_job_that_lists_an_object_answers_for_it(make_world):
     world.sandbox.set_object(101, "b", outcome="completed")
     load(world, "b")
     assert answers(world, "a", "b") == {"a": True, "b": True}
+
+
+@pytest.mark.parametrize(("minutes", "passed"), [(1, False), (60, True)])
+def test_the_latency_check_alone_is_answered_alone(make_world, minutes, passed):
+    world = make_world(seconds=100)
+    load(world)
+    spec = latency_check_spec(dg.AssetKey("a"), minutes)
+    assert answers(world, "a", specs=[spec]) == {f"a {LATENCY_CHECK_NAME}": passed}

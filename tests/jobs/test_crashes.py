@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from ended_runs import REEXECUTION, die_before_the_trigger, terminate_run
 from harness import Killed, Reaper
-from sandbox_time import Terminated
 
 from dagster_hevo.api.errors import HevoJobNotFoundError
 from dagster_hevo.jobs.records import Settlement
@@ -12,7 +12,6 @@ from dagster_hevo.jobs.request import IfJobRunning, SyncAction
 from dagster_hevo.sandbox import FaultKind
 
 PIPELINES = 90
-SECOND = {"run": "second", "reexecutes": "run"}
 
 
 def die_and_retry(world, pipeline_id, fatal, *names, **settings):
@@ -96,7 +95,7 @@ def test_a_death_at_any_station_of_the_retry_causes_one_job_too(make_world, firs
 def test_a_settled_request_is_not_resumed_by_a_re_execution(make_world):
     world = make_world()
     first = world.materialize()
-    again = world.materialize(**SECOND)
+    again = world.materialize(**REEXECUTION)
     assert first.job.job_id != again.job.job_id
     assert world.triggers() == ["accepted", "accepted"]
 
@@ -106,7 +105,7 @@ def test_a_settled_request_is_not_resumed_by_a_sibling_re_execution(make_world, 
     world = make_world()
     world.runner().run()
     world.book.end("run", has_succeeded=False)
-    second = world.runner(**SECOND)
+    second = world.runner(**REEXECUTION)
     second.run()
     second.settle(how)
     world.book.end("second")
@@ -121,7 +120,7 @@ def test_a_settled_request_is_resumed_where_its_step_failed_afterwards(make_worl
     first = runner.run()
     runner.settle()
     world.book.end("run", has_succeeded=False)
-    again = world.materialize(**SECOND)
+    again = world.materialize(**REEXECUTION)
     assert again.job.job_id == first.job.job_id
     assert again.recorded_by == "run"
     assert world.triggers() == ["accepted"]
@@ -149,7 +148,7 @@ def test_the_same_attempt_that_requests_twice_gets_two_jobs(make_world):
 def test_a_death_before_the_request_was_settled_does_not_load_again(make_world):
     world = make_world()
     done = world.runner().run()
-    again = world.runner(**SECOND).run()
+    again = world.runner(**REEXECUTION).run()
     assert again.job.job_id == done.job.job_id
     assert again.recorded_by is None
     assert world.triggers() == ["accepted"]
@@ -161,10 +160,8 @@ def test_a_death_before_the_request_was_settled_does_not_load_again(make_world):
 @pytest.mark.parametrize("moment", [1, 30])
 def test_a_re_execution_of_a_subset_resumes_the_open_request(make_world, moment, first, then):
     world = make_world(seconds=60)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(*first, cancel_on_termination=False).run()
-    outcome = world.materialize(*then, **SECOND)
+    terminate_run(world, moment, *first, cancel_on_termination=False)
+    outcome = world.materialize(*then, **REEXECUTION)
     assert world.triggered_jobs() == [outcome.job.job_id]
     assert outcome.objects.keys() >= world.ids(*then)
     assert all(outcome.objects[item].result.is_fresh for item in world.ids(*then))
@@ -176,17 +173,15 @@ def test_a_re_execution_of_a_subset_resumes_the_open_request(make_world, moment,
 def test_a_re_execution_that_wants_more_or_other_objects_is_a_new_request(make_world, first, then):
     world = make_world()
     world.runner(*first).run()
-    world.runner(*then, **SECOND).run()
+    world.runner(*then, **REEXECUTION).run()
     assert len(world.triggered_jobs()) == 2
 
 
 @pytest.mark.parametrize("moment", [1, 30])
 def test_a_request_of_a_run_that_is_still_in_progress_is_left_to_it(make_world, moment):
     world = make_world(seconds=60)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
-    second = world.runner(**SECOND)
+    terminate_run(world, moment, cancel_on_termination=False)
+    second = world.runner(**REEXECUTION)
     world.book.in_progress.add("run")
     world.time.sleep(300)
     world.book.lists.lists.pop(f"starting/{world.sandbox.url}/101", None)
@@ -196,10 +191,8 @@ def test_a_request_of_a_run_that_is_still_in_progress_is_left_to_it(make_world, 
 
 def test_of_two_re_executions_at_once_one_resumes_the_request(make_world):
     world = make_world(seconds=60)
-    world.time.terminate_at(30)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
-    second = world.runner(**SECOND).start()
+    terminate_run(world, 30, cancel_on_termination=False)
+    second = world.runner(**REEXECUTION).start()
     third = world.runner(run="third", reexecutes="run").run()
     assert world.triggered_jobs() == [second.job_id, third.job.job_id]
 
@@ -212,10 +205,8 @@ def test_a_job_of_an_earlier_attempt_that_ended_badly_lets_the_retry_start_over(
     world = make_world(seconds=100)
     moment = 30 if was_claimed else 1
     world.time.at(moment, lambda: world.sandbox.end_job(world.jobs()[0].job_id, status))
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
-    outcome = world.runner(**SECOND).run()
+    terminate_run(world, moment, cancel_on_termination=False)
+    outcome = world.runner(**REEXECUTION).run()
     assert outcome.completion.has_loaded
     assert world.triggers() == ["accepted", "accepted"]
 
@@ -223,10 +214,8 @@ def test_a_job_of_an_earlier_attempt_that_ended_badly_lets_the_retry_start_over(
 @pytest.mark.parametrize("moment", [1, 30])
 def test_a_started_job_is_resumed_by_the_retry(make_world, moment):
     world = make_world(seconds=100)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
-    job = world.runner(**SECOND).start()
+    terminate_run(world, moment, cancel_on_termination=False)
+    job = world.runner(**REEXECUTION).start()
     assert world.triggered_jobs() == [job.job_id]
 
 
@@ -234,10 +223,8 @@ def test_a_started_job_is_resumed_by_the_retry(make_world, moment):
 def test_a_started_job_that_ended_badly_lets_the_retry_start_another(make_world, moment):
     world = make_world(seconds=100)
     world.time.at(moment, lambda: world.sandbox.end_job(world.jobs()[0].job_id, "FAILED"))
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
-    job = world.runner(**SECOND).start()
+    terminate_run(world, moment, cancel_on_termination=False)
+    job = world.runner(**REEXECUTION).start()
     assert world.triggered_jobs()[1:] == [job.job_id]
 
 
@@ -246,7 +233,7 @@ def test_a_job_of_an_earlier_attempt_that_vanished_is_an_error(make_world):
     first = world.runner().run().job.job_id
     world.fault(FaultKind.STATUS_BEFORE, f"*/jobs/{first}", status=404, times=None)
     with pytest.raises(HevoJobNotFoundError, match="vanished"):
-        world.runner(**SECOND).run()
+        world.runner(**REEXECUTION).run()
     assert world.triggers() == ["accepted"]
 
 
@@ -254,38 +241,22 @@ def test_a_job_of_an_earlier_attempt_that_is_missing_from_two_polls_is_resumed(m
     world = make_world()
     first = world.runner().run().job.job_id
     world.fault(FaultKind.STATUS_BEFORE, f"*/jobs/{first}", status=404, times=2)
-    outcome = world.runner(**SECOND).run()
+    outcome = world.runner(**REEXECUTION).run()
     assert outcome.job.job_id == first
 
 
 def test_a_trigger_that_was_refused_is_not_looked_for(make_world):
     world = make_world(seconds=600)
     world.job_between()
-    world.time.terminate_at(100)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 100)
     assert world.book.kinds() == ["baseline", "answered"]
     world.sandbox.finish_jobs(101)
     before = world.time.monotonic()
-    world.runner(**SECOND).start()
+    world.runner(**REEXECUTION).start()
     assert world.time.monotonic() - before < 15
 
 
 # A death between baseline and trigger
-
-
-def die_before_the_trigger(world, *names):
-    """Kill a run between its baseline and its trigger."""
-
-    def die():
-        raise Killed
-
-    world.before_trigger(die)
-    with pytest.raises(Killed):
-        world.runner(*names).run()
-    assert world.book.kinds() == ["baseline"]
-    assert world.triggers() == []
-    world.book.end("run", has_succeeded=False)
 
 
 @pytest.mark.parametrize("pause", [0, 30, 600, 26 * 3600])
@@ -294,7 +265,7 @@ def test_a_death_before_the_trigger_is_triggered_by_the_retry(make_world, names,
     world = make_world()
     die_before_the_trigger(world, *names)
     world.time.sleep(pause)
-    outcome = world.runner(*names, **SECOND).run()
+    outcome = world.runner(*names, **REEXECUTION).run()
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
@@ -304,7 +275,7 @@ def test_a_foreign_job_since_a_death_before_the_trigger_is_not_taken(make_world,
     die_before_the_trigger(world)
     world.sandbox.start_scheduled_job(101)
     world.sandbox.finish_jobs(101)
-    outcome = world.runner(**SECOND, if_job_running=setting).run()
+    outcome = world.runner(**REEXECUTION, if_job_running=setting).run()
     assert not outcome.is_adopted
     assert world.triggered_jobs() == [outcome.job.job_id]
 
@@ -316,7 +287,7 @@ def test_a_job_made_long_after_an_open_baseline_is_not_adopted(make_world, hours
     world.time.sleep(hours * 3600)
     world.sandbox.start_scheduled_job(101, type="RESYNC", requested_by="user")
     world.sandbox.finish_jobs(101)
-    outcome = world.runner(**SECOND).run()
+    outcome = world.runner(**REEXECUTION).run()
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
@@ -332,7 +303,7 @@ def test_the_claim_of_another_run_counts_finished_or_not(make_world, is_over, na
         other = world.materialize(*names, run="other").job
     else:
         other = world.runner(*names, run="other").start()
-    outcome = world.materialize(*names, **SECOND)
+    outcome = world.materialize(*names, **REEXECUTION)
     jobs = world.triggered_jobs()
     assert jobs == [other.job_id, outcome.job.job_id]
     assert len(set(jobs)) == 2
@@ -341,12 +312,10 @@ def test_the_claim_of_another_run_counts_finished_or_not(make_world, is_over, na
 def test_a_request_whose_trigger_was_lost_does_not_take_the_job_of_another(make_world):
     world = make_world(seconds=100)
     world.fault_on_trigger(FaultKind.CUT_BEFORE)
-    world.time.terminate_at(1)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
+    terminate_run(world, 1, cancel_on_termination=False)
     world.book.end("run", has_succeeded=False)
     other = world.runner(run="other").start()
-    outcome = world.runner(**SECOND).run()
+    outcome = world.runner(**REEXECUTION).run()
     assert world.book.claimed("other") == [other.job_id]
     assert world.triggered_jobs() == [other.job_id, outcome.job.job_id]
 

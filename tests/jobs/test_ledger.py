@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from dagster_hevo.jobs.ledger import Ledger
 from dagster_hevo.jobs.ledger_store import MemoryStore, append_record, first_other, read_records
-from dagster_hevo.jobs.newness import Baseline
-from dagster_hevo.jobs.pipeline_ledger import PipelineLedger, RequestPointer
+from dagster_hevo.jobs.newness import LONGEST_DELAY, Baseline
+from dagster_hevo.jobs.pipeline_ledger import MOST_UNRESOLVED, PipelineLedger, RequestPointer
 from dagster_hevo.jobs.records import Record, RecordKind, Settlement
 from dagster_hevo.jobs.request import make_request
 
@@ -75,7 +75,7 @@ def test_a_text_that_is_no_pointer_is_none(text):
 
 
 def test_the_first_request_that_claims_a_job_owns_it():
-    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger = PipelineLedger(MemoryStore(), "base_url", 1)
     assert ledger.claim("job", "first")
     assert not ledger.claim("job", "second")
     assert ledger.claim("job", "first")
@@ -83,7 +83,7 @@ def test_the_first_request_that_claims_a_job_owns_it():
 
 
 def test_a_job_that_is_recorded_keeps_its_owner():
-    ledger = PipelineLedger(MemoryStore(), "account", 1)
+    ledger = PipelineLedger(MemoryStore(), "base_url", 1)
     ledger.mark_for_sensor("job", "sensor")
     ledger.claim("job", "first")
     ledger.mark_recorded("job", "first")
@@ -94,9 +94,9 @@ def test_a_job_that_is_recorded_keeps_its_owner():
 
 def test_jobs_of_other_accounts_and_pipelines_are_other_jobs():
     store = MemoryStore()
-    places = [("account", 1), ("account", 2), ("another", 1)]
-    for account, pipeline_id in places:
-        assert PipelineLedger(store, account, pipeline_id).claim("job", f"{account}{pipeline_id}")
+    places = [("base_url", 1), ("base_url", 2), ("another", 1)]
+    for base_url, pipeline_id in places:
+        assert PipelineLedger(store, base_url, pipeline_id).claim("job", f"{base_url}{pipeline_id}")
 
 
 # One of several
@@ -132,16 +132,16 @@ def takes(entry: str):
 
 
 def first_in(store: MemoryStore) -> str | None:
-    return first_other(store, "list", "ours", counts=lambda entry: entry != "mark")
+    return first_other(store, "list", "ours", counts=lambda entry: entry != "other")
 
 
 def test_who_is_alone_stays_and_waits_for_nobody():
     store = SlowStore()
-    store.append("list", ["mark"])
+    store.append("list", ["other"])
     assert first_in(store) is None
     assert first_in(store) is None
     assert store.waited == 0
-    assert store.read("list") == ("mark", "ours")
+    assert store.read("list") == ("other", "ours")
 
 
 def test_who_sees_an_earlier_one_gives_way():
@@ -241,3 +241,46 @@ def test_the_newest_of_several_open_requests_is_resumed():
     found = a_ledger(store, "second", root_run_id="run").resume(REQUEST)
     assert found is not None
     assert found.request_id == newest
+
+
+def lost(store: MemoryStore, run: str) -> str:
+    """A run that sent a trigger, saw no job, and is gone; its request."""
+    ledger = a_ledger(store, run)
+    request_id = ledger.new_request_id()
+    ledger.announce(request_id, REQUEST)
+    ledger.write_baseline(request_id, REQUEST, Baseline(frozenset(), hevo_ms=5_000), 1)
+    return request_id
+
+
+@pytest.mark.parametrize(
+    ("given_up", "hevo_ms"), [(True, 6_000), (False, 6_000 + 2 * round(LONGEST_DELAY * 1000))]
+)
+def test_a_request_that_nobody_waits_for_may_still_own_a_job(given_up, hevo_ms):
+    store = MemoryStore()
+    first = lost(store, "first")
+    ledger = a_ledger(store, "second")
+    ours = ledger.new_request_id()
+    ledger.announce(ours, REQUEST)
+    starting = ledger.another_starting(
+        ours,
+        REQUEST,
+        hevo_ms=hevo_ms,
+        may_appear_within=60,
+        given_up={first} if given_up else (),
+    )
+    assert starting is None
+    pipeline = ledger.pipeline(REQUEST)
+    assert [pointer.request_id for pointer in pipeline.starting()] == [ours]
+    (rival,) = pipeline.rivals(ours)
+    assert rival.baseline.hevo_ms == 5_000
+    pipeline.remove(first)
+    assert pipeline.rivals(ours) == ()
+
+
+def test_only_the_newest_unresolved_requests_are_kept():
+    store = MemoryStore()
+    pipeline = PipelineLedger(store, "base", 1)
+    for number in range(MOST_UNRESOLVED + 3):
+        pipeline.set_aside(RequestPointer(f"r{number}", "run", "run", "step", None))
+    kept = [pointer.request_id for pointer in pipeline.unresolved()]
+    assert kept == [f"r{number}" for number in range(3, MOST_UNRESOLVED + 3)]

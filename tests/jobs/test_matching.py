@@ -271,6 +271,7 @@ def test_a_job_is_ours_on_complete_evidence_alone(newness, more, expected):
     ("newness", "fit", "more", "expected"),
     [
         (Newness.AFTER, Fit.EXACT, {}, True),
+        (Newness.AFTER, Fit.EXACT, {"is_surely_after": False}, False),
         (Newness.AFTER, Fit.SUPERSET, {}, False),
         (Newness.NEAR, Fit.EXACT, {"lists_without": 1, "waited": True}, False),
         (Newness.UNTIMED, Fit.EXACT, {"lists_without": 1, "waited": True}, False),
@@ -280,7 +281,8 @@ def test_a_job_is_ours_on_complete_evidence_alone(newness, more, expected):
     ],
 )
 def test_a_job_may_be_cancelled_where_nobody_else_can_have_started_it(newness, fit, more, expected):
-    assert Evidence(job(), newness, fit, **more).may_be_cancelled is expected
+    evidence = Evidence(job(), newness, fit, **{"is_surely_after": True, **more})
+    assert evidence.may_be_cancelled is expected
 
 
 def ours(job_id: str, at: int = 0, fit: Fit = Fit.EXACT, newness: Newness = Newness.AFTER):

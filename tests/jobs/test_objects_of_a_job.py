@@ -77,6 +77,16 @@ def test_a_name_is_shared_with_an_object_that_is_not_in_the_index():
     assert index.identify(listed(object_name="orders")) != "eu"
 
 
+def test_a_name_beside_an_unknown_id_is_another_object_where_the_job_lists_ids_that_we_know():
+    entries = (listed(object_id="b"), listed(object_id="77", object_name="name_a"))
+    assert INDEX.ids_in(entries) == {"b", "77"}
+    assert INDEX.unclear_in(entries) == {"a"}
+    without_known_ids = (listed(object_id="78", object_name="name_b"), entries[1])
+    assert INDEX.ids_in(without_known_ids) == {"a", "b"}
+    without_any_id = (entries[0], listed(object_name="name_a"))
+    assert INDEX.ids_in(without_any_id) == {"a", "b"}
+
+
 def test_an_object_that_pages_list_twice_counts_once_as_it_was_listed_last():
     found = distinct(
         [

@@ -241,10 +241,19 @@ def test_the_gravest_objects_are_told_first():
         (job("CANCELLED", **counts(1, queued=1)), (*done("a"), listed("b", "QUEUED")), True),
         (job(**counts(2)), (*done("a"), listed("b", "SOMETHING_NEW")), True),
         (job(**counts(1)), done("a", "b"), True),
+        (job(**counts(1, failed=1)), (*done("a"), listed("b", None)), False),
+        (job(**counts(2)), (*done("a"), listed("b", None)), True),
+        (job(), (*done("a"), listed("b", None)), False),
     ],
 )
 def test_a_list_agrees_with_the_counts_of_its_job(ended, entries, expected):
     assert list_agrees(ended, entries) is expected
+
+
+def test_without_counts_a_list_agrees_when_it_has_all_requested_objects():
+    assert not list_agrees(job(), done("a"), not_listed={"b"})
+    assert list_agrees(job(), done("a", "b"), not_listed=())
+    assert list_agrees(job(**counts(1)), done("a"), not_listed={"b"})
 
 
 # Arbitrary answers
@@ -296,7 +305,7 @@ def test_no_object_that_failed_was_skipped_or_cancelled_is_ever_fresh(
 ):
     found = outcome(ended, *entries, requested=requested, possible=possible, is_adopted=is_adopted)
     for item in entries:
-        object_id = INDEX.identify(item)
+        object_id = INDEX.identify(item, by_id=INDEX.lists_by_id(entries))
         if object_id is not None and str(item.status) in {*BAD_WORDS, "FAILED", "CANCELLED"}:
             assert not found.objects[object_id].result.is_fresh
 

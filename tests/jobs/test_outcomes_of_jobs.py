@@ -6,6 +6,7 @@ import pytest
 
 from dagster_hevo.api.errors import HevoJobNotFoundError
 from dagster_hevo.jobs.request import SyncAction
+from dagster_hevo.sandbox import ObjectScenario
 
 EACH_RESULT = [
     "good",
@@ -46,6 +47,16 @@ def test_an_object_that_is_counted_but_not_listed_is_fresh_by_the_counts(make_wo
     world = make_world(job_objects_leave_out=1)
     outcome = world.runner().run()
     assert world.results(outcome) == {"a": "LOADED", "b": "LOADED", "c": "LOADED_BY_COUNT"}
+
+
+def test_counts_prove_nothing_where_the_job_may_have_loaded_an_object_that_is_inactive_now(
+    make_world,
+):
+    world = make_world(
+        objects=["a", "b", "c", {"name": "d", "status": "inactive"}], job_objects_leave_out=1
+    )
+    outcome = world.runner().run()
+    assert world.results(outcome) == {"a": "LOADED", "b": "LOADED", "c": "NOT_PROVEN"}
 
 
 def test_objects_that_are_never_listed_are_not_fresh_where_one_of_them_failed(make_world):
@@ -138,3 +149,21 @@ def test_objects_that_share_a_name_are_told_apart_by_their_ids(make_world):
     world = make_world(objects=ORDERS_TWICE)
     outcome = world.runner("eu").run()
     assert {key: str(item.result) for key, item in outcome.objects.items()} == {"eu": "LOADED"}
+
+
+@pytest.mark.parametrize(("fields", "ids"), [("short", "own"), ("full", "other")])
+@pytest.mark.parametrize("action", [SyncAction.RESYNC, SyncAction.SYNC_NOW])
+def test_a_table_that_has_taken_the_name_of_another_one_does_not_make_that_fresh(
+    make_world, fields, ids, action
+):
+    world = make_world(objects=["a", "b"], job_object_fields=fields, job_object_ids=ids)
+
+    def replace_a() -> None:
+        world.sandbox.set_object(101, "a", status="INACTIVE")
+        world.sandbox.add_object(101, ObjectScenario(name="a", table="a_v2"))
+
+    runner = world.runner(action=action)
+    replace_a()
+    results = world.results(runner.run())
+    assert results["b"] == "LOADED"
+    assert results["a"] not in {"LOADED", "LOADED_BY_COUNT"}

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from ended_runs import REEXECUTION
 
 from dagster_hevo.api.errors import (
     HevoJobNotFoundError,
@@ -40,7 +41,7 @@ def test_a_run_after_an_outage_resumes_the_job(make_world):
     with pytest.raises(HevoOutageError):
         world.runner().run()
     world.time.sleep(40 * 60)
-    outcome = world.runner(run="second", reexecutes="run").run()
+    outcome = world.runner(**REEXECUTION).run()
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
@@ -153,7 +154,7 @@ def test_a_retry_goes_on_with_a_job_that_was_deferred_for_too_long(make_world):
     world = make_world(defer_seconds=600)
     with pytest.raises(HevoJobTimeoutError):
         world.runner(deferred_timeout=300).run()
-    outcome = world.runner(run="second", reexecutes="run", deferred_timeout=900).run()
+    outcome = world.runner(**REEXECUTION, deferred_timeout=900).run()
     assert outcome.completion.has_loaded
     assert world.triggered_jobs() == [outcome.job.job_id]
 

@@ -1,4 +1,4 @@
-"""When to look at a job: decisions on plain values, and seeded simulations of whole jobs.
+"""When to poll a job: decisions on plain values, and seeded simulations of whole jobs.
 
 The simulations are those of `benchmarks/watching.py`, with fewer jobs.
 """
@@ -40,7 +40,7 @@ def wait(
     requests_per_minute: int = 100,
     seed: str = "",
 ) -> float:
-    """Ask right after a look, as a watcher does."""
+    """Decide right after a poll, as the runner does."""
     return next_poll(
         elapsed=elapsed,
         history=history,
@@ -95,7 +95,7 @@ def test_progress_is_read_from_the_job() -> None:
     assert Progress.of(seen, 40.0) == Progress(2, 5, 40.0)
 
 
-def test_looks_are_rare_while_the_end_is_far_and_close_when_it_is_near() -> None:
+def test_polls_are_rare_while_the_end_is_far_and_close_when_it_is_near() -> None:
     assert wait(10) > 300
     assert wait(600) == pytest.approx(10, abs=0.5)
 
@@ -104,7 +104,7 @@ def test_the_first_long_wait_ends_before_the_job_does() -> None:
     assert 10 + wait(10) < min(STEADY.durations)
 
 
-def test_past_the_expected_end_looks_become_less_frequent_again() -> None:
+def test_past_the_expected_end_polls_become_less_frequent_again() -> None:
     assert wait(640) < 12 < wait(900) < wait(3000) < wait(6000)
 
 
@@ -119,7 +119,7 @@ def test_without_history_intervals_are_bounded() -> None:
     assert wait(10_000_000, History()) == pytest.approx(300)
 
 
-def test_two_groups_of_durations_are_looked_for_separately() -> None:
+def test_two_groups_of_durations_are_expected_separately() -> None:
     quick_and_slow = History((300.0, 310.0, 1200.0, 295.0, 305.0, 1180.0, 290.0, 1220.0))
     assert wait(300, quick_and_slow) < 15
     assert wait(500, quick_and_slow) > 200
@@ -143,7 +143,7 @@ def test_progress_tells_a_slow_day_from_a_quick_one() -> None:
     assert wait(270, quick_and_slow, slow) > wait(270, quick_and_slow, quick)
 
 
-def test_progress_brings_looks_near_where_there_is_no_history() -> None:
+def test_progress_brings_polls_near_where_there_is_no_history() -> None:
     assert wait(3000, History(), Progress(19, 20)) < 0.75 * wait(3000, History())
 
 
@@ -156,7 +156,7 @@ def test_progress_that_tells_nothing_changes_nothing() -> None:
     assert wait(300, STEADY, Progress(0, 0)) == wait(300)
 
 
-def test_a_late_question_does_not_put_the_look_off() -> None:
+def test_a_late_decision_does_not_put_the_poll_off() -> None:
     on_time = wait(100)
     late = next_poll(
         elapsed=160,
@@ -171,15 +171,15 @@ def test_a_late_question_does_not_put_the_look_off() -> None:
     assert late == pytest.approx(on_time - 60)
 
 
-def test_many_watchers_look_less_often() -> None:
+def test_many_watchers_poll_less_often() -> None:
     assert wait(600) < wait(600, watchers=500) < wait(600, watchers=1000)
 
 
 def test_without_history_watchers_share_four_fifths_of_the_budget_evenly() -> None:
-    looks_a_minute = sum(
+    polls_per_minute = sum(
         60 / wait(60, History(), watchers=500, seed=f"job-{number}") for number in range(500)
     )
-    assert looks_a_minute == pytest.approx(80, rel=0.05)
+    assert polls_per_minute == pytest.approx(80, rel=0.05)
 
 
 def test_without_a_limit_the_number_of_watchers_does_not_matter() -> None:
@@ -191,13 +191,13 @@ def test_no_watchers_count_as_one() -> None:
     assert wait(600, watchers=0) == wait(600, watchers=1)
 
 
-def test_watchers_that_began_together_do_not_look_together() -> None:
+def test_watchers_that_began_together_do_not_poll_together() -> None:
     waits = [wait(10, watchers=500, seed=f"job-{number}") for number in range(500)]
     assert len({round(seconds) for seconds in waits}) > 30
     assert wait(10, watchers=500, seed="job-7") == waits[7]
 
 
-def test_a_job_shorter_than_the_poll_interval_is_looked_at_after_one_interval() -> None:
+def test_a_job_shorter_than_the_poll_interval_is_polled_after_one_interval() -> None:
     assert wait(1, History((2.0, 2.0, 2.0)), poll_interval=30) <= 45
 
 
@@ -265,7 +265,7 @@ def watching() -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("shape", "progress", "most_looks", "mean_lag", "late_lag"),
+    ("shape", "progress", "most_polls", "mean_lag", "late_lag"),
     [
         ("steady (10%)", False, 15, 6.5, 13),
         ("steady (10%)", True, 17, 6.5, 13),
@@ -278,17 +278,17 @@ def watching() -> ModuleType:
         ("history wrong: fails early", False, 2, 400, 450),
     ],
 )
-def test_a_job_of_ten_minutes_costs_few_looks_and_little_lag(
+def test_a_job_of_ten_minutes_costs_few_polls_and_little_lag(
     watching: ModuleType,
     shape: str,
     progress: bool,
-    most_looks: float,
+    most_polls: float,
     mean_lag: float,
     late_lag: float,
 ) -> None:
     watched = watching.lone_jobs(watching.SHAPES[shape], 600, jobs=300, seed=7, progress=progress)
     lags = [one.lag for one in watched]
-    assert statistics.mean(one.looks for one in watched) <= most_looks
+    assert statistics.mean(one.polls for one in watched) <= most_polls
     assert statistics.mean(lags) <= mean_lag
     assert watching.percentile(lags, 0.95) <= late_lag
 
@@ -305,7 +305,7 @@ def test_500_jobs_at_once_are_all_seen_to_end_soon_and_none_is_refused(
     watching: ModuleType, counted: bool
 ) -> None:
     shared = watching.crowd(jobs=500, seed=3, counted=counted)
-    lags = [wish.lag for wish in shared.wishes]
+    lags = [job.lag for job in shared.jobs]
     assert None not in lags
     assert shared.refused == 0
     assert statistics.median(lags) <= 45

@@ -6,6 +6,7 @@ Only a job that is certainly ours is cancelled.
 from __future__ import annotations
 
 import pytest
+from ended_runs import REEXECUTION, terminate_run
 from sandbox_time import Terminated
 
 from dagster_hevo.api.errors import HevoJobTimeoutError
@@ -49,7 +50,7 @@ def test_a_retry_goes_on_with_a_job_that_was_longer_than_poll_timeout(make_world
     world = make_world(seconds=500)
     with pytest.raises(HevoJobTimeoutError):
         world.runner(poll_timeout=600, cancel_on_termination=False).run()
-    outcome = world.runner(run="second", reexecutes="run", cancel_on_termination=False).run()
+    outcome = world.runner(**REEXECUTION, cancel_on_termination=False).run()
     assert world.triggered_jobs() == [outcome.job.job_id]
 
 
@@ -99,9 +100,7 @@ def test_poll_timeout_is_kept_while_nothing_answers(make_world, timeout):
 @pytest.mark.parametrize("action", list(SyncAction))
 def test_a_run_terminated_before_its_job_is_listed_cancels_the_job_once_it_is(make_world, action):
     world = make_world(seconds=500, job_appears_after=(8, 8))
-    world.time.terminate_at(1)
-    with pytest.raises(Terminated):
-        world.runner(action=action).run()
+    terminate_run(world, 1, action=action)
     assert world.jobs()[0].status in STOPPED
     assert world.time.monotonic() <= 15
 
@@ -110,9 +109,7 @@ def test_a_run_terminated_before_its_job_is_listed_cancels_the_job_once_it_is(ma
 @pytest.mark.parametrize("moment", [20, 100, 300])
 def test_a_run_terminated_while_polling_cancels_the_job_at_once(make_world, moment, names):
     world = make_world(seconds=500)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(*names).run()
+    terminate_run(world, moment, *names)
     assert world.jobs()[0].status in STOPPED
     assert world.time.monotonic() == pytest.approx(moment)
     assert world.told.warnings("Cancelled job")
@@ -124,9 +121,7 @@ def test_a_terminated_sync_cancels_no_job_that_the_schedule_may_have_started(mak
         schedule={"sync_type": "SCHEDULED", "frequency_minutes": 360},
         own_schedule=False,
     )
-    world.time.terminate_at(100)
-    with pytest.raises(Terminated):
-        world.runner(action=SyncAction.SYNC_NOW).run()
+    terminate_run(world, 100, action=SyncAction.SYNC_NOW)
     assert world.cancels == 0
     assert world.jobs()[0].status == "IN_PROGRESS"
     assert world.told.warnings("goes on: Hevo's schedule or another user may have started it")
@@ -138,9 +133,7 @@ def test_a_terminated_resync_of_a_scheduled_pipeline_is_cancelled(make_world):
         schedule={"sync_type": "SCHEDULED", "frequency_minutes": 360},
         own_schedule=False,
     )
-    world.time.terminate_at(100)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 100)
     assert world.jobs()[0].status in STOPPED
 
 
@@ -148,9 +141,7 @@ def test_a_terminated_resync_of_a_scheduled_pipeline_is_cancelled(make_world):
 @pytest.mark.parametrize("candidate", [{"job_objects": "never"}, {"job_drops_requested": 1}])
 def test_a_candidate_is_not_cancelled(make_world, candidate, moment):
     world = make_world(seconds=500, **candidate)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner("a", "b").run()
+    terminate_run(world, moment, "a", "b")
     assert world.cancels == 0
     assert world.jobs()[0].status == "IN_PROGRESS"
 
@@ -158,9 +149,7 @@ def test_a_candidate_is_not_cancelled(make_world, candidate, moment):
 @pytest.mark.parametrize("moment", [15, 100])
 def test_a_job_with_more_objects_than_requested_is_not_cancelled(make_world, moment):
     world = make_world(seconds=500, job_loads_also=1)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner("a").run()
+    terminate_run(world, moment, "a")
     assert world.cancels == 0
 
 
@@ -170,9 +159,7 @@ def test_a_run_terminated_while_a_foreign_job_is_waited_for_cancels_nothing(
 ):
     world = make_world(seconds=500, on_conflict=on_conflict)
     world.job_between(type="INCREMENTAL")
-    world.time.terminate_at(200)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 200)
     assert world.cancels == 0
     assert world.time.monotonic() == pytest.approx(200)
     assert world.told.warnings("cancelled") == []
@@ -180,9 +167,7 @@ def test_a_run_terminated_while_a_foreign_job_is_waited_for_cancels_nothing(
 
 def test_a_run_terminated_before_its_trigger_cancels_nothing(make_world):
     world = make_world(status="RESTARTING")
-    world.time.terminate_at(50)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 50)
     assert (world.cancels, world.triggers()) == (0, [])
 
 
@@ -208,7 +193,7 @@ def test_a_run_that_was_taken_for_gone_cancels_nothing_that_another_carries_on(m
 
     def take_over():
         world.book.end("run", has_succeeded=False)
-        world.runner(run="second", reexecutes="run").start()
+        world.runner(**REEXECUTION).start()
         raise Terminated
 
     world.time.at(100, take_over)
@@ -220,18 +205,14 @@ def test_a_run_that_was_taken_for_gone_cancels_nothing_that_another_carries_on(m
 def test_a_cancel_that_fails_does_not_hide_the_termination(make_world):
     world = make_world(seconds=500)
     world.fault(FaultKind.CUT_BEFORE, "*/cancel", times=None)
-    world.time.terminate_at(100)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 100)
     assert world.told.warnings("could not be cancelled")
 
 
 @pytest.mark.parametrize("moment", [1, 100])
 def test_a_terminated_run_leaves_the_job_if_that_is_wanted(make_world, moment):
     world = make_world(seconds=500)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
+    terminate_run(world, moment, cancel_on_termination=False)
     assert world.cancels == 0
     assert world.jobs()[0].status == "IN_PROGRESS"
 
@@ -239,27 +220,21 @@ def test_a_terminated_run_leaves_the_job_if_that_is_wanted(make_world, moment):
 def test_a_terminated_run_leaves_an_adopted_job(make_world):
     world = make_world(seconds=500)
     world.sandbox.start_scheduled_job(101)
-    world.time.terminate_at(100)
-    with pytest.raises(Terminated):
-        world.runner(if_job_running=IfJobRunning.ADOPT).run()
+    terminate_run(world, 100, if_job_running=IfJobRunning.ADOPT)
     assert world.cancels == 0
 
 
 def test_a_run_terminated_when_the_job_is_over_cancels_nothing(make_world):
     objects = ["a", {"name": "b", "outcome": "failed"}]
     world = make_world(objects=objects, job_objects="late")
-    world.time.terminate_at(62)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 62)
     assert world.jobs()[0].status == "COMPLETED_WITH_FAILURES"
     assert world.cancels == 0
 
 
 def test_a_job_that_is_not_listed_in_time_is_named_when_the_run_is_terminated(make_world):
     world = make_world(seconds=500, job_appears_after=(50, 50))
-    world.time.terminate_at(1)
-    with pytest.raises(Terminated):
-        world.runner().run()
+    terminate_run(world, 1)
     assert world.told.warnings("none was cancelled")
     assert world.time.monotonic() < 25
 
@@ -268,37 +243,27 @@ def test_a_terminated_run_does_not_cancel_the_job_that_another_request_owns(make
     world = make_world(seconds=500)
     # This run dies between its trigger, which is lost, and its job.
     world.fault_on_trigger(FaultKind.CUT_BEFORE)
-    world.time.terminate_at(1)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
+    terminate_run(world, 1, cancel_on_termination=False)
     world.book.end("run", has_succeeded=False)
     other = world.runner(run="other").start()
-    world.time.terminate_at(world.time.monotonic() + 30)
-    with pytest.raises(Terminated):
-        world.runner(run="second", reexecutes="run").run()
+    terminate_run(world, world.time.monotonic() + 30, **REEXECUTION)
     assert world.book.claimed("other") == [other.job_id]
     assert world.cancels == 0
 
 
 def test_a_run_terminated_while_it_resumes_a_job_cancels_it(make_world):
     world = make_world(seconds=500)
-    world.time.terminate_at(100)
-    with pytest.raises(Terminated):
-        world.runner(cancel_on_termination=False).run()
+    terminate_run(world, 100, cancel_on_termination=False)
     world.time.at(500, lambda: world.fault(FaultKind.STATUS_BEFORE, method="GET", times=None))
     world.time.at(599, world.sandbox.faults.clear)
-    world.time.terminate_at(600)
-    with pytest.raises(Terminated):
-        world.runner(run="second", reexecutes="run").run()
+    terminate_run(world, 600, **REEXECUTION)
     assert world.jobs()[0].status in STOPPED
 
 
 @pytest.mark.parametrize("moment", [1, 100])
 def test_a_run_after_a_termination_gets_a_new_job(make_world, moment):
     world = make_world(seconds=500, cancelling_seconds=40, own_schedule=False)
-    world.time.terminate_at(moment)
-    with pytest.raises(Terminated):
-        world.runner().run()
-    outcome = world.runner(run="second", reexecutes="run").run()
+    terminate_run(world, moment)
+    outcome = world.runner(**REEXECUTION).run()
     assert outcome.completion.has_loaded
     assert world.triggers() == ["accepted", "accepted"]

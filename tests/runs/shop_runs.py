@@ -1,4 +1,4 @@
-"""What the tests of whole runs share: a local Hevo, the resource that asks it, and runs of both.
+"""What the tests of whole runs share: a local Hevo, the resource that reads it, and runs of both.
 
 Times are the real ones divided by about fifty, in the scenario and in the resource alike, so that
 durations that Hevo tells and time that passes here agree.
@@ -50,7 +50,7 @@ def quick_scenario(pipelines: int = 1, objects: int = 3, **changes: Any) -> Scen
 
 
 def quick_settings(sandbox: HevoSandbox, **changes: Any) -> dict[str, Any]:
-    """The settings of a resource that asks this sandbox and does not wait long."""
+    """The settings of a resource that reads this sandbox and does not wait long."""
     return {
         "api_key": sandbox.api_key,
         "api_secret": sandbox.api_secret,
@@ -107,7 +107,7 @@ class Shop:
 
     @property
     def jobs(self) -> list[Any]:
-        """The jobs that the pipeline ran because it was asked to."""
+        """The jobs that the pipeline ran because of a trigger."""
         return [job for job in self.sandbox.jobs(self.pipeline_id) if job.requested_by == "api"]
 
     def object_ids(self, *tables: int) -> set[str]:
@@ -291,7 +291,7 @@ def station(shop: Open, dagster_home: Path) -> Iterator[Callable[..., Station]]:
         place.stop()
 
 
-def wait_until(condition: Callable[[], Any], *, within: float = 30.0, what: str = "it") -> Any:
+def wait_until(condition: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
     """Wait until a condition holds and return what it returned."""
     give_up = time.monotonic() + within
     while time.monotonic() < give_up:

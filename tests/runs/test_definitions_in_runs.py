@@ -46,8 +46,8 @@ def test_pool_and_retry_policy_reach_every_step(shop):
 
 def test_the_factory_shows_its_defaults_in_the_launchpad(shop):
     place = shop()
-    wished = HevoSyncConfig(action=SyncAction.SYNC_NOW, resync_mode=ResyncMode.DROP_AND_LOAD)
-    (definition,) = place.assets(config=wished)
+    config = HevoSyncConfig(action=SyncAction.SYNC_NOW, resync_mode=ResyncMode.DROP_AND_LOAD)
+    (definition,) = place.assets(config=config)
     fields = definition.op.config_schema.config_type.fields
     assert fields["action"].default_value == "SYNC_NOW"
     assert fields["resync_mode"].default_value == "DROP_AND_LOAD"
@@ -58,8 +58,8 @@ def test_the_factory_shows_its_defaults_in_the_launchpad(shop):
 
 def test_the_launchpad_overrides_one_default_of_the_factory_and_keeps_the_others(shop):
     place = shop()
-    wished = HevoSyncConfig(action=SyncAction.SYNC_NOW, resync_mode=ResyncMode.DROP_AND_LOAD)
-    result = place.run(assets=place.assets(config=wished), config={"action": "RESYNC"})
+    config = HevoSyncConfig(action=SyncAction.SYNC_NOW, resync_mode=ResyncMode.DROP_AND_LOAD)
+    result = place.run(assets=place.assets(config=config), config={"action": "RESYNC"})
     assert result.success
     assert place.jobs[0].type == "RESYNC_WITH_DROP_AND_LOAD"
 

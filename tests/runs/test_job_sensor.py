@@ -17,7 +17,7 @@ from dagster_hevo.sandbox import Fault
 
 
 def with_all_due(cursor: str | None) -> str | None:
-    """The cursor as if so much time had passed that every pipeline is worth a look again."""
+    """The cursor as if so much time had passed that every pipeline is worth reading again."""
     if cursor is None:
         return None
     content = json.loads(cursor)

@@ -22,8 +22,8 @@ def shop_job() -> None:
     """A job for the sake of its run."""
 
 
-def asked(sandbox) -> Counter[str]:
-    """How often each path was asked for, ids left out."""
+def sent_to(sandbox) -> Counter[str]:
+    """How often each path was requested, ids left out."""
     return Counter(seen.path.removeprefix("/api/v1") for seen in sandbox.requests)
 
 
@@ -32,7 +32,7 @@ def loading(sandbox) -> Counter[str]:
     return Counter(
         {
             path: count
-            for path, count in asked(sandbox).items()
+            for path, count in sent_to(sandbox).items()
             if path == "/pipelines" or (path.endswith("/objects") and "/jobs/" not in path)
         }
     )
@@ -45,7 +45,7 @@ def test_factory_sensor_and_specs_share_one_loading(shop):
     specs = load_hevo_asset_specs(place.hevo)
     assert len(specs) == 12
     assert dg.Definitions(assets=assets, sensors=[sensor], resources={"hevo": place.hevo})
-    assert asked(place.sandbox) == {
+    assert sent_to(place.sandbox) == {
         "/pipelines": 1,
         **{f"/pipelines/{number}/objects": 1 for number in (101, 102, 103, 104)},
     }
@@ -74,9 +74,9 @@ def test_what_a_translator_raises_comes_through_and_costs_no_second_loading(shop
     place = shop(pipelines=3, objects=2)
     with pytest.raises(KeyError):
         load_hevo_asset_specs(place.hevo, Broken())
-    asked = loading(place.sandbox)
+    sent = loading(place.sandbox)
     assert len(load_hevo_asset_specs(place.hevo)) == 6
-    assert loading(place.sandbox) == asked
+    assert loading(place.sandbox) == sent
 
 
 def test_a_run_with_a_process_a_step_loads_once_and_its_steps_lose_no_note(station):

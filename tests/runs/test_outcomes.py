@@ -163,10 +163,16 @@ def refuse(place, kind: str) -> Any:
     hevo = place.hevo
     assets = place.assets(retry_policy=dg.RetryPolicy(max_retries=2))
     if kind == "401":
-        hevo = type(hevo)(**{**_settings(hevo), "api_key": "sandbox-key", "api_secret": "wrong"})
+        hevo = type(hevo)(
+            **{**_settings(hevo), "api_key": place.sandbox.api_key, "api_secret": "wrong"}
+        )
     elif kind == "403":
         hevo = type(hevo)(
-            **{**_settings(hevo), "api_key": "sandbox-member-key", "api_secret": "sandbox-secret"}
+            **{
+                **_settings(hevo),
+                "api_key": place.sandbox.member_key,
+                "api_secret": place.sandbox.api_secret,
+            }
         )
     elif kind == "400":
         place.sandbox.faults.add(Fault("status_before", method="POST", status=400))

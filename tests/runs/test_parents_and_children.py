@@ -1,4 +1,4 @@
-"""Front's parents and children: what is asked of Hevo, what is recorded, and what is left alone."""
+"""Front's parents and children: what is requested, what is recorded, and what is left alone."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_materializing_a_child_resyncs_its_parent_and_says_so() -> None:
     with served(front()) as (sandbox, hevo, assets):
         pipeline_id = sandbox.pipeline_ids[0]
         result, instance = materialize(hevo, assets, ["comments"])
-        asked = [trigger.object_ids for trigger in sandbox.triggers(pipeline_id)]
-        assert asked == [sandbox.object_ids(pipeline_id, "Conversations")]
+        requested = [trigger.object_ids for trigger in sandbox.triggers(pipeline_id)]
+        assert requested == [sandbox.object_ids(pipeline_id, "Conversations")]
         assert "only together with the parent Conversations" in log_lines(instance, result)
 
 

@@ -1,4 +1,4 @@
-"""A death on the way and a retry make one job, not two; a wish that is carried out is closed."""
+"""A death on the way and a retry make one job, not two; a request is settled once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from shop_runs import failure_of, logged, materialized, told, wait_until
+from ended_processes import killed_run, wait_for_poll, wait_for_trigger
+from shop_runs import failure_of, logged, materialized, told
 
 from dagster_hevo import DagsterHevoTranslator, HevoResource, HevoSyncConfig, hevo_assets
 from dagster_hevo.execution.run_ledger import ledger_of_step
@@ -16,7 +17,7 @@ from dagster_hevo.jobs.request import make_request
 from dagster_hevo.sandbox import Fault
 
 
-def test_a_step_retry_takes_up_the_job_that_is_running(shop):
+def test_a_step_retry_resumes_the_job_that_is_running(shop):
     place = shop(seconds_per_object=0.4)
     attempts: list[int] = []
 
@@ -36,7 +37,7 @@ def test_a_step_retry_takes_up_the_job_that_is_running(shop):
     assert len(place.jobs) == 1
 
 
-def test_a_failed_job_is_asked_for_again_on_retry(shop):
+def test_a_failed_job_is_triggered_again_on_retry(shop):
     place = shop(jobs_end_as="FAILED")
     assets = place.assets(retry_policy=dg.RetryPolicy(max_retries=1))
     result = place.run(assets=assets)
@@ -54,7 +55,7 @@ def test_a_lost_answer_makes_one_job(shop):
         assert len(materialized(result)) == 3, kind
 
 
-def test_a_question_that_never_arrived_is_asked_again(shop):
+def test_a_trigger_that_never_arrived_is_sent_again(shop):
     for kind in ("cut_before", "status_before"):
         place = shop(settings={"job_discovery_timeout": 0.6})
         place.sandbox.faults.add(Fault(kind, method="POST", times=1))
@@ -64,7 +65,7 @@ def test_a_question_that_never_arrived_is_asked_again(shop):
         assert len(place.sandbox.requests_to("*/actions/resync", "POST")) == 2, kind
 
 
-def test_running_a_finished_run_again_asks_anew(station):
+def test_running_a_finished_run_again_triggers_again(station):
     place = station()
     assert place.run("everything") == 0
     assert place.run("everything") == 0
@@ -74,22 +75,18 @@ def test_running_a_finished_run_again_asks_anew(station):
         assert job.job_id in logged(place.instance, run.run_id)
 
 
-@pytest.mark.parametrize("moment", ["while the job runs", "after an unanswered question"])
-def test_a_run_that_was_killed_and_is_executed_again_takes_up_its_job(station, moment):
+@pytest.mark.parametrize("moment", ["while the job runs", "after an unanswered trigger"])
+def test_a_run_that_was_killed_and_is_executed_again_resumes_its_job(station, moment):
     place = station(seconds_per_object=1.0)
     sandbox = place.shop.sandbox
-    if moment == "after an unanswered question":
+    if moment == "after an unanswered trigger":
         sandbox.faults.add(Fault("delay_after", method="POST", seconds=20, times=1))
         process = place.launch("everything")
-        wait_until(lambda: sandbox.triggers(101), what="the question")
+        wait_for_trigger(place)
     else:
         process = place.launch("everything")
-        wait_until(lambda: sandbox.requests_to("*/jobs/*"), what="a look at the job")
-    process.kill()
-    process.join()
-    (killed,) = place.runs
-    # What run monitoring does with a run whose worker is gone.
-    place.instance.report_run_failed(killed)
+        wait_for_poll(place)
+    killed = killed_run(place, process)
     assert place.run("everything", again=killed.run_id) == 0
     (job,) = place.shop.jobs
     _, again = place.runs
@@ -98,7 +95,7 @@ def test_a_run_that_was_killed_and_is_executed_again_takes_up_its_job(station, m
     assert job.job_id in logged(place.instance, again.run_id)
 
 
-def test_a_vanished_job_is_named_after_three_looks(shop):
+def test_a_vanished_job_is_named_after_three_polls(shop):
     place = shop(seconds_per_object=5)
     place.sandbox.faults.add(Fault("status_before", path="*/jobs/????????-*", status=404, times=9))
     result = place.run()

@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import requests
+from ended_processes import wait_for_cancels
 from shop_runs import wait_until
 
 INSTANCE = """\
@@ -65,7 +66,7 @@ class Page:
         except requests.ConnectionError:
             return False
 
-    def ask(self, query: str, **variables: Any) -> Any:
+    def send(self, query: str, **variables: Any) -> Any:
         body = {"query": query, "variables": variables}
         answer = requests.post(f"{self.url}/graphql", json=body, timeout=60).json()
         assert "errors" not in answer, answer
@@ -78,7 +79,7 @@ class Page:
             "repositoryLocationName": "shop_location",
             "jobName": job,
         }
-        answer = self.ask(LAUNCH, params={"selector": selector, "runConfigData": {}})
+        answer = self.send(LAUNCH, params={"selector": selector, "runConfigData": {}})
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
 
@@ -100,20 +101,16 @@ def test_terminating_a_run_on_its_page_cancels_its_job_within_five_seconds(page)
     server, place = page
     sandbox = place.shop.sandbox
     for count, job_name in enumerate(["everything", "in_steps"], start=1):
-        looks = len(sandbox.requests_to("*/jobs/*-*"))
+        polls = len(sandbox.requests_to("*/jobs/*-*"))
         run_id = server.launch(job_name)
         wait_until(
-            lambda looks=looks: len(sandbox.requests_to("*/jobs/*-*")) > looks,
+            lambda polls=polls: len(sandbox.requests_to("*/jobs/*-*")) > polls,
             within=60,
-            what="a look at the job",
+            what="a poll of the job",
         )
         sent = time.time()
-        assert server.ask(TERMINATE, runId=run_id)["__typename"] == "TerminateRunSuccess"
-        cancels = wait_until(
-            lambda count=count: sandbox.requests_to("*/actions/cancel", "POST")[count - 1 :],
-            within=20,
-            what="the cancelling",
-        )
+        assert server.send(TERMINATE, runId=run_id)["__typename"] == "TerminateRunSuccess"
+        cancels = wait_for_cancels(place, more_than=count - 1, within=20)
         assert cancels[0].real_at - sent < 5
         job = place.shop.jobs[-1]
         assert job.job_id in cancels[0].path

@@ -90,7 +90,7 @@ def test_unknown_things_are_404_with_a_message(start, path):
 def test_wrong_keys_are_401_and_reach_nothing(start):
     sandbox, _ = start()
     url = f"{sandbox.url}/api/v1/pipelines/101/actions/sync-now"
-    for auth in [None, ("sandbox-key", "wrong"), ("nobody", "sandbox-secret")]:
+    for auth in [None, (sandbox.api_key, "wrong"), ("nobody", sandbox.api_secret)]:
         assert requests.post(url, auth=auth, timeout=5).status_code == 401
     assert sandbox.triggers() == []
 
@@ -200,8 +200,8 @@ def test_requests_are_seen_with_body_status_and_user(start):
     hevo.post(f"{PIPELINE}/actions/resync", {"resync_mode": "DROP_AND_LOAD"})
     (seen,) = sandbox.requests_to("*/actions/resync", "POST")
     assert seen.body == {"resync_mode": "DROP_AND_LOAD"}
-    assert (seen.status, seen.user, seen.fault) == (204, "sandbox-key", None)
-    assert "sandbox-secret" not in repr(sandbox.requests)
+    assert (seen.status, seen.user, seen.fault) == (204, sandbox.api_key, None)
+    assert sandbox.api_secret not in repr(sandbox.requests)
 
 
 def test_the_servers_clock_may_differ_from_this_machines(start):

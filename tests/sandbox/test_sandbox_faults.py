@@ -79,7 +79,8 @@ def sent_bytes(hevo, path="/pipelines"):
     authorization = request.prepare().headers["Authorization"]
     with socket.create_connection(("127.0.0.1", hevo.sandbox.port), timeout=2) as connection:
         connection.sendall(
-            f"GET /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"GET /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1:{hevo.sandbox.port}\r\n"
+            "Connection: close\r\n"
             f"Authorization: {authorization}\r\n\r\n".encode()
         )
         parts = []

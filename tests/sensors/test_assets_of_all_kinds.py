@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timezone
 
 import dagster as dg
@@ -76,6 +77,24 @@ def test_an_asset_whose_partition_nothing_tells_is_not_recorded_and_said_so(stat
     ]
     assert any("partitioned in a way that does not tell" in text for text in texts)
     assert not place.materialized()
+
+
+def test_an_asset_without_a_partition_to_record_is_warned_of_once_a_week(station):
+    place = station(objects=30, seconds_per_object=0.1, sensor={"translator": Regional()})
+    place.tick()
+    told: list[tuple[str, str]] = []
+    for _ in range(20):
+        place.run_job()
+        place.tick(12 * 3600)
+        told += [
+            (event.asset_key.to_user_string(), event.description)
+            for event in place.last.asset_events
+            if isinstance(event, dg.AssetObservation)
+        ]
+    # Ten assets carry the warning, which names all; twice in ten days.
+    assert len(told) == 20
+    assert all("and 20 more are partitioned" in text for _, text in told)
+    assert max(Counter(key for key, _ in told).values()) == 2
 
 
 def test_a_partition_needs_a_time():

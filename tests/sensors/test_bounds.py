@@ -12,7 +12,8 @@ from station import Station
 from dagster_hevo.api.models import Job
 from dagster_hevo.api.rate_limit import open_budget
 from dagster_hevo.job_sensor.budget import TickBudget, TickSpent
-from dagster_hevo.job_sensor.cursor import PipelineCursor, SensorCursor, Walk
+from dagster_hevo.job_sensor.cursor import PipelineCursor, SensorCursor
+from dagster_hevo.job_sensor.walk import Walk
 from dagster_hevo.sandbox import Fault
 from dagster_hevo.sensors import TickEnvironment
 
@@ -135,12 +136,12 @@ def test_a_pipeline_with_a_long_backlog_does_not_starve_the_others(hurried: Stat
 
 def test_an_idle_pipeline_is_looked_at_less_and_less(station):
     place = station()
-    looks: list[int] = []
+    polls: list[int] = []
     for _ in range(60):
         place.tick()
-        looks.append(len(place.requests))
-    assert sum(looks[:10]) >= 3
-    assert sum(looks[30:]) == 3
+        polls.append(len(place.requests))
+    assert sum(polls[:10]) >= 3
+    assert sum(polls[30:]) == 3
     place.run_job()
     place.ticks(11)
     assert place.materialized() == place.loaded()
@@ -185,6 +186,11 @@ def test_the_cursor_of_300_pipelines_stays_small():
         '{"version":2,"pipelines":{"101":{"since":1e300,"open":{"a":"b"},"walk":[]}},"status":7}',
         '{"version":2,"pipelines":[]}',
         "[" * 5000,
+        '{"version":2,"pipelines":{"%s":{"since":1}}}' % ("1" * 5000),
+        '{"version":2,"pipelines":{"101":{"since":9e10,"due_at":9e10,"polled_at":9e10}}}',
+        '{"version":2,"pipelines":{"101":{"since":1,"old_before_ms":99999999999999}}}',
+        '{"version":2,"pipelines":{"101":{"since":1e9,"open":{"..":{"since":1}}}}}',
+        '{"version":2,"pipelines":{"101":{"since":1e9,"reported":["\\ud800"]}}}',
     ],
 )
 def test_a_cursor_that_is_not_understood_starts_anew(station, cursor):

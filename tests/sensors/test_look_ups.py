@@ -9,6 +9,7 @@ from collections import Counter
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log import sql_event_log
+from run_lives import SUCCEEDED, finish_run, run_with_job
 from station import DaemonDied
 
 
@@ -63,10 +64,7 @@ def test_thirty_runs_with_the_sensor_off_are_not_recorded_again(station):
         place.trigger(run)
         job = place.run_job()
         place.claim(run, job)
-        place.record(run, job)
-        place.settle(run, job)
-        place.succeed_step(run)
-        place.end_run(run, dg.DagsterEventType.RUN_SUCCESS)
+        finish_run(place, run, job)
     place.ticks(4)
     assert sum(place.materialized().values()) == 30
     assert place.materialized() == place.loaded()
@@ -74,14 +72,10 @@ def test_thirty_runs_with_the_sensor_off_are_not_recorded_again(station):
 
 def test_a_body_that_makes_results_of_its_own_is_not_recorded_again(station):
     place = station(objects=1)
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    place.claim(run, job)
+    run, job = run_with_job(place)
     place.settle(run, job)  # Its events say nothing of the job.
     place.succeed_step(run)
-    place.end_run(run, dg.DagsterEventType.RUN_SUCCESS)
+    place.end_run(run, SUCCEEDED)
     place.ticks(6)
     assert not place.materialized()
 

@@ -5,20 +5,7 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
-
-
-@dg.op
-def nothing() -> None: ...
-
-
-@dg.job
-def refresh() -> None:
-    nothing()
-
-
-@dg.job
-def alarm() -> None:
-    nothing()
+from run_lives import alarm, finish_run, refresh, run_with_job
 
 
 def requested(place, ticks: int = 3) -> list[tuple[str, str]]:
@@ -65,15 +52,8 @@ def test_a_key_function_that_raises_loses_neither_the_tick_nor_the_other_keys(st
 
 def test_a_job_that_a_run_waited_for_is_followed_by_the_requested_one_too(station):
     place = station(sensor={"request_jobs_on_completion": {101: refresh}})
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    place.claim(run, job)
-    place.record(run, job)
-    place.settle(run, job)
-    place.succeed_step(run)
-    place.end_run(run, dg.DagsterEventType.RUN_SUCCESS)
+    run, job = run_with_job(place)
+    finish_run(place, run, job)
     assert requested(place) == [("refresh", job.job_id)]
     assert place.materialized() == place.loaded()
 

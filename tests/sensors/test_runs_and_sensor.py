@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorStatus
+from run_lives import (
+    FAILED,
+    finish_run,
+    logged,
+    orphaned_job,
+    record_and_settle,
+    run_with_job,
+    triggered_run,
+)
 from station import DaemonDied
 
 from dagster_hevo.jobs.request import SyncAction
 from dagster_hevo.sandbox import Fault
 
-FAILED = dg.DagsterEventType.RUN_FAILURE
-SUCCEEDED = dg.DagsterEventType.RUN_SUCCESS
-
 
 def test_a_job_that_a_run_waits_for_is_left_to_it(station):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    place.claim(run, job)
+    run, job = run_with_job(place)
     place.ticks(30)
     assert not place.materialized()
-    place.record(run, job)
-    place.settle(run, job)
-    place.succeed_step(run)
-    place.end_run(run, SUCCEEDED)
+    finish_run(place, run, job)
     place.ticks(10)
     assert place.materialized() == place.loaded()
     assert place.records(run) == ["baseline", "answered", "claimed", "recorded"]
@@ -34,10 +32,7 @@ def test_a_job_that_a_run_waits_for_is_left_to_it(station):
 
 def test_a_run_that_has_triggered_and_not_yet_found_its_job_may_own_a_new_one(station):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    place.run_job()
+    run_with_job(place, claims=False)
     place.ticks(5)
     assert not place.materialized()
 
@@ -54,14 +49,8 @@ def test_a_job_of_another_type_than_a_waiting_run_requested_is_recorded(station)
 
 def test_a_step_that_recorded_its_job_needs_no_request_when_its_run_goes_on(station):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    place.claim(run, job)
-    place.record(run, job)
-    place.settle(run, job)
-    place.succeed_step(run)
+    run, job = run_with_job(place)
+    record_and_settle(place, run, job)
     place.ticks(3)
     assert place.materialized() == place.loaded()
     assert not place.sandbox.requests_to("*/objects")[1:]
@@ -70,13 +59,7 @@ def test_a_step_that_recorded_its_job_needs_no_request_when_its_run_goes_on(stat
 @pytest.mark.parametrize("claims", [True, False])
 def test_the_job_of_a_run_that_died_and_is_not_retried_is_recorded_at_once(station, claims):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    if claims:
-        place.claim(run, job)
-    place.end_run(run, FAILED)
+    run, _ = orphaned_job(place, claims=claims)
     place.ticks(4)
     assert place.materialized() == place.loaded()
     assert place.records(run)[-1] == "observed"
@@ -84,22 +67,14 @@ def test_the_job_of_a_run_that_died_and_is_not_retried_is_recorded_at_once(stati
 
 def test_the_job_of_a_run_that_died_and_is_retried_is_recorded_by_the_retry(station):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    place.claim(run, job)
-    place.end_run(run, FAILED)
+    run, job = orphaned_job(place)
     place.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
     place.ticks(3)
     again = place.begin_run(parent=run.run_id, tags={"dagster/retry_number": "1"})
     place.instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": again.run_id})
     place.resume(again, job)
     place.ticks(20)
-    place.record(again, job)
-    place.settle(again, job)
-    place.succeed_step(again)
-    place.end_run(again, SUCCEEDED)
+    finish_run(place, again, job)
     place.ticks(20)
     assert place.materialized() == place.loaded()
     # Executing the first run once more triggers again: its request is settled.
@@ -109,9 +84,7 @@ def test_the_job_of_a_run_that_died_and_is_retried_is_recorded_by_the_retry(stat
 
 def test_the_failed_job_of_a_run_that_died_is_recorded_at_once(station):
     place = station(seconds_per_object=1000)
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
+    run = triggered_run(place)
     job = place.sandbox.start_scheduled_job(101)
     place.claim(run, job)
     place.end_run(run, FAILED)
@@ -123,11 +96,7 @@ def test_the_failed_job_of_a_run_that_died_is_recorded_at_once(station):
 
 def test_a_run_that_is_dead_and_said_to_be_in_progress_does_not_hide_its_job_for_ever(station):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    job = place.run_job()
-    place.claim(run, job)
+    run, _ = run_with_job(place)
     place.ticks(100)
     assert not place.materialized()
     place.ticks(45)
@@ -137,11 +106,7 @@ def test_a_run_that_is_dead_and_said_to_be_in_progress_does_not_hide_its_job_for
 
 def test_an_older_job_does_not_answer_a_check_again_that_a_newer_one_answered(station):
     place = station()
-    place.tick()
-    run = place.begin_run()
-    place.trigger(run)
-    old = place.run_job()
-    place.claim(run, old)
+    run, _ = run_with_job(place)
     place.tick()
     new = place.run_job()
     place.tick()
@@ -247,8 +212,3 @@ def test_a_lost_connection_while_runs_and_jobs_go_on_loses_nothing(station):
     place.sandbox.faults.clear()
     place.ticks(30)
     assert place.materialized() == place.loaded()
-
-
-def logged(place, result) -> str:
-    entries = place.instance.all_logs(result.dagster_run.run_id)
-    return "\n".join(entry.user_message or "" for entry in entries)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,46 +13,72 @@ from dagster_hevo.api.models import Job
 from dagster_hevo.job_sensor.cursor import (
     FORGOTTEN_AFTER,
     LATE_MS,
-    MOST_PAGES_KEPT,
-    OpenJob,
     PipelineCursor,
     SensorCursor,
-    Walk,
 )
+from dagster_hevo.job_sensor.open_job import Census, OpenJob
+from dagster_hevo.job_sensor.status import status_in
+from dagster_hevo.job_sensor.walk import MOST_PAGES_KEPT, Walk
 
 IDS = st.text("abc", min_size=1, max_size=3)
 MOMENTS = st.integers(0, 10**10).map(float)
 TIMES = st.none() | st.integers(1, 10**13)
+CENSUSES = st.builds(
+    Census,
+    st.none() | IDS,
+    st.integers(0, 99),
+    st.integers(0, 2**46),
+    st.integers(0, 99),
+    st.booleans(),
+)
 OPEN = st.builds(
-    OpenJob, MOMENTS, MOMENTS, st.booleans(), st.integers(0, 20), TIMES, st.none() | IDS
+    OpenJob,
+    since=MOMENTS,
+    due_at=MOMENTS,
+    is_over=st.booleans(),
+    failures=st.integers(0, 20),
+    changed_ms=TIMES,
+    objects_cursor=st.none() | IDS,
+    objects_pages=st.integers(0, 99),
+    made_ms=TIMES,
+    waits_since=st.none() | MOMENTS.filter(bool),
+    census=st.none() | CENSUSES,
 )
 WALKS = st.builds(
     Walk,
-    st.none() | IDS,
-    st.integers(0, 99),
-    TIMES,
-    st.lists(IDS, max_size=4).map(tuple),
-    st.booleans(),
-    st.booleans(),
-    st.integers(0, 99),
-    st.integers(0, 99),
+    cursor=st.none() | IDS,
+    pages=st.integers(0, 99),
+    newest_ms=TIMES,
+    to_do=st.lists(IDS, max_size=4).map(tuple),
+    is_down=st.booleans(),
+    is_partial=st.booleans(),
+    jobs=st.integers(0, 99),
+    unmet=st.integers(0, 99),
+    is_cut=st.booleans(),
 )
 PIPELINES = st.builds(
     PipelineCursor,
-    st.integers(1, 10**10).map(float),
-    TIMES,
-    TIMES,
-    st.dictionaries(IDS, st.integers(0, 10**13), max_size=4),
-    st.dictionaries(IDS, OPEN, max_size=4),
-    st.frozensets(IDS, max_size=4),
-    st.none() | WALKS,
-    MOMENTS,
-    MOMENTS,
-    st.integers(0, 20),
-    st.integers(0, 20),
-    MOMENTS,
-    st.integers(0, 20),
-    TIMES,
+    since=st.integers(1, 10**10).map(float),
+    begin_ms=TIMES,
+    is_new=st.booleans(),
+    newest_ms=TIMES,
+    old_before_ms=TIMES,
+    settled=st.dictionaries(IDS, st.integers(0, 10**13), max_size=4),
+    open=st.dictionaries(IDS, OPEN, max_size=4),
+    reported=st.frozensets(IDS, max_size=4),
+    walk=st.none() | WALKS,
+    due_at=MOMENTS,
+    polled_at=MOMENTS,
+    failures=st.integers(0, 20),
+    quiet=st.integers(0, 20),
+    written_at=MOMENTS,
+    waiting=st.integers(0, 20),
+    oldest_ms=TIMES,
+    unreadable_since=st.none() | MOMENTS.filter(bool),
+    is_unreadable_told=st.booleans(),
+    partitions_told_at=MOMENTS,
+    tried_ms=TIMES,
+    retry_at=MOMENTS,
 )
 CURSORS = st.builds(
     SensorCursor,
@@ -59,8 +87,24 @@ CURSORS = st.builds(
     growing_since=st.none() | MOMENTS,
     told_backlog=st.integers(0, 99),
     told_lag=MOMENTS,
+    ticked_at=MOMENTS,
+    prepare_from=st.integers(0, 99),
 )
 MADE = 1_700_000_000_000
+SOUND_STATUS = {
+    "base_url": "https://hevo.example",
+    "ticked_at": 1.0,
+    "pipelines": 1,
+    "polled": 1,
+    "behind": 0,
+    "jobs": 0,
+    "objects": 0,
+    "backlog": 0,
+    "requests": 1,
+    "oldest_seconds": None,
+    "took_seconds": 1,
+    "was_cut_short": False,
+}
 
 
 @settings(max_examples=50, deadline=None)
@@ -164,3 +208,80 @@ def test_it_is_readable_and_names_its_version():
     assert content["kind"] == "dagster-hevo job sensor"
     assert content["version"] == 2
     assert content["pipelines"] == {"101": {"since": 1}}
+
+
+# Damaged cursors: the valid rest is kept
+
+
+def kept(content: dict[str, Any], **others: Any) -> PipelineCursor:
+    """What is read of a pipeline whose other values are in order."""
+    pipeline = {"since": 5, "newest_ms": MADE, "settled": {"good": MADE}, **content}
+    text = json.dumps({"version": 2, "pipelines": {"101": pipeline, **others}})
+    return SensorCursor.from_text(text).pipelines[101]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"open": {"\ud800": {"since": 1}}},
+        {"open": {"": {"since": 1}}},
+        {"open": {"x" * 1_000_000: {"since": 1}}},
+        {"reported": ["\ud800", "x" * 1_000_000, 7, "a\x00b"]},
+        {"settled": {"good": MADE, "\ud800": 1, "x" * 1_000_000: 1}},
+        {"walk": {"cursor": "\ud800", "to_do": ["\ud801", "y" * 1_000_000], "is_down": True}},
+        {"failures": 10**400},
+        {"open": {"job": {"since": 1, "failures": -1, "objects_cursor": "\ud800"}}},
+    ],
+    ids=lambda content: next(iter(content)),
+)
+def test_what_no_storage_takes_is_left_out_and_the_rest_is_kept(content):
+    found = kept(content)
+    assert (found.newest_ms, found.settled) == (MADE, {"good": MADE})
+    assert SensorCursor({101: found}).to_text().encode()
+    assert len(SensorCursor({101: found}).to_text()) < 1000
+
+
+def test_odd_keys_of_pipelines_are_left_out():
+    found = kept({}, **{"1" * 5000: {"since": 1}, "²": {"since": 1}, "-7": {"since": 1}})
+    assert found.newest_ms == MADE
+    text = json.dumps({"version": 2, "pipelines": {"1" * 5000: {"since": 1}}})
+    assert not SensorCursor.from_text(text).pipelines
+
+
+def test_numbers_of_thousands_of_digits_do_not_hide_the_rest():
+    text = json.dumps({"version": 2, "pipelines": {"101": {"since": 5, "newest_ms": MADE}}})
+    text = text.replace('"since": 5', '"quiet": ' + "9" * 5000 + ', "since": 5')
+    assert SensorCursor.from_text(text).pipelines[101].newest_ms == MADE
+
+
+def test_a_cursor_of_many_entries_is_read_in_part():
+    entries = {f"job-{number}": 1 for number in range(50_000)}
+    opened = {f"job-{number}": {"since": 1} for number in range(50_000)}
+    found = kept({"settled": entries, "open": opened, "reported": list(entries)})
+    assert max(len(found.settled), len(found.open), len(found.reported)) <= 5000
+
+
+def test_times_that_cannot_be_are_searched_for_in_the_ledger():
+    ahead = MADE * 10
+    found = kept({"newest_ms": ahead, "old_before_ms": ahead}).made_sane(MADE / 1000)
+    assert found.is_new
+    assert found.newest_ms is None
+    assert found.old_before_ms is None
+    assert "good" in found.settled
+
+
+def test_local_times_far_ahead_do_not_stop_the_polling():
+    now = MADE / 1000
+    odd = PipelineCursor(since=9e10, due_at=9e10, polled_at=9e10, written_at=9e10, retry_at=9e10)
+    found = odd.made_sane(now)
+    assert found.since < now
+    assert found.due_at <= now
+    assert found.polled_at <= now
+    assert found.retry_at <= now + 24 * 3600
+
+
+@pytest.mark.parametrize("odd", [{"base_url": []}, {"jobs": "many"}, {"ticked_at": None}, {}])
+def test_a_status_that_is_damaged_is_none(odd):
+    status = {**SOUND_STATUS, **odd}
+    content = {"kind": "dagster-hevo job sensor", "version": 2, "status": status}
+    assert (status_in(json.dumps(content)) is None) is bool(odd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from run_lives import alarm, count, refresh
 from station import DaemonDied, told
 
 from dagster_hevo.sandbox import Fault, ObjectScenario, PipelineScenario, Scenario
@@ -165,8 +166,8 @@ def test_a_pipeline_that_fails_from_the_beginning_does_not_use_up_the_requests(s
     place = station(pipelines=2)
     place.sandbox.faults.add(Fault("status_before", path="*/101/jobs*", status=404))
     place.ticks(20)
-    asked = place.sandbox.requests_to("*/101/jobs*")
-    assert len(asked) <= 6
+    sent = place.sandbox.requests_to("*/101/jobs*")
+    assert len(sent) <= 6
 
 
 def test_wrong_keys_fail_the_tick(station):
@@ -178,21 +179,6 @@ def test_wrong_keys_fail_the_tick(station):
 
 
 def test_run_requests_carry_the_hevo_job(station):
-    @dg.op
-    def nothing() -> None: ...
-
-    @dg.job
-    def refresh() -> None:
-        nothing()
-
-    @dg.job
-    def alarm() -> None:
-        nothing()
-
-    @dg.job
-    def count() -> None:
-        nothing()
-
     place = station(
         pipelines=2,
         seconds_per_object=1000,
@@ -207,12 +193,12 @@ def test_run_requests_carry_the_hevo_job(station):
     second = place.sandbox.start_scheduled_job(102)
     place.sandbox.finish_jobs(102)
     place.tick(150)
-    asked: dict[str, list[str]] = {}
+    requested: dict[str, list[str]] = {}
     for _ in range(4):
         for request in place.last.run_requests:
-            asked.setdefault(request.job_name, []).append(request.run_key)
+            requested.setdefault(request.job_name, []).append(request.run_key)
         place.tick(60)
-    assert asked == {
+    assert requested == {
         "alarm": [first.job_id],
         "refresh": [second.job_id],
         "count": [f"{second.job_id}/count"],
@@ -220,9 +206,6 @@ def test_run_requests_carry_the_hevo_job(station):
 
 
 def test_run_requests_are_made_again_after_a_death_before_they_were_submitted(station):
-    @dg.job
-    def refresh() -> None: ...
-
     place = station(sensor={"request_jobs_on_completion": {101: refresh}})
     place.tick()
     job = place.run_job()

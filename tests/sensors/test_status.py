@@ -13,7 +13,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 
 from dagster_hevo.cli import main
 from dagster_hevo.job_sensor.cursor import SensorCursor
-from dagster_hevo.job_sensor.status import status_in, with_backlog
+from dagster_hevo.job_sensor.status import backlog_text, status_in, with_backlog
 from dagster_hevo.sensors import TickEnvironment
 
 HOUR = 3600.0
@@ -62,6 +62,18 @@ def test_a_backlog_that_shrinks_is_not_warned_of():
         backlog = 100 + minute if minute % 30 else 50
         cursor, has_grown = with_backlog(cursor, backlog, minute * 60.0)
         assert not has_grown
+
+
+@pytest.mark.parametrize(
+    ("backlog", "behind", "said"),
+    [
+        (1, 2, "1 ended job is not recorded, 2 pipelines are still to be polled"),
+        (3, 1, "3 ended jobs are not recorded, 1 pipeline is still to be polled"),
+        (0, 4, "0 ended jobs are not recorded, 4 pipelines are still to be polled"),
+    ],
+)
+def test_the_warning_of_a_backlog_counts_what_has_ended_and_is_not_recorded(backlog, behind, said):
+    assert said in backlog_text(backlog, behind, 101)
 
 
 def test_a_growing_backlog_becomes_an_event(station):

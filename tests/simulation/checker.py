@@ -5,21 +5,7 @@ them has succeeded, the job sensor has recorded its job, or its job has ended wi
 follows then is a new materialization. So is a run that re-executes another one whose request a
 third run is still busy with.
 
-Named cases are what nobody can tell apart from outside. They are counted, and nothing else is
-forgiven:
-
-- ``case: twin``: somebody else's job, of the kind and objects requested, made between our baseline
-  (within the tolerance between two clocks) and the end of the time in which our job may appear,
-  while no job came of our trigger, which Hevo accepted or whose answer was lost.
-- ``case: twin beside ours``: the same, where Hevo started our job too.
-- ``case: the own job of a request with a twin``: that request does not claim it, the next one may.
-- ``case: twin cancelled``: the request was terminated, and its twin cancelled: by Hevo's clock it
-  was made after our baseline.
-- ``case: loaded twice, after a twin``: the twin did not load, so that a retry started over, and our
-  own job loaded all the same; or our own job was another request's twin.
-- ``case: twin by a clock that is far off``: the Date header and the jobs' times differ by more than
-  a minute, so that Hevo's own answers put somebody else's job into the time of our trigger.
-- ``case: loaded twice, the first job vanished``: Hevo knows nothing any more of the first job.
+Named cases (`twins.py`) are counted, and nothing else is forgiven.
 """
 
 from __future__ import annotations
@@ -34,16 +20,13 @@ from dagster_hevo.jobs.pipeline_ledger import PipelineLedger
 from dagster_hevo.jobs.records import RecordedRequest, requests_in
 from simulation.dagster_world import Run
 from simulation.model import ModelJob, Trigger
-from simulation.runs import ACCOUNT, STEP, Attempt
+from simulation.runs import BASE_URL, STEP, Attempt
 from simulation.server import PIPELINE
+from simulation.twins import Twins, job_text, trigger_text
 
 if TYPE_CHECKING:
     from simulation.play import Game
 
-_OTHER_MODE = {True: "RESYNC_WITH_EVOLVE", False: "RESYNC_WITH_DROP_AND_LOAD"}
-TOLERANCE = 62.0
-PRECISION = 4.0
-CLOCK_TOLERANCE = 60.0
 SHOWN_SOON = 30.0
 MISLEADING_LISTS = (
     "objects: leaves one out of one read",
@@ -92,12 +75,10 @@ class _Checker:
             job.trigger.number: job for job in game.server.jobs if job.trigger is not None
         }
         self._store = _Reader(game.instance.lists)
-        self._ledger = PipelineLedger(self._store, ACCOUNT, PIPELINE)
+        self._ledger = PipelineLedger(self._store, BASE_URL, PIPELINE)
         self._holders: dict[str, set[str]] = {}
         self._requests = self._read_requests()
-        self._twins: set[str] = set()
-        self._misled: set[str] = set()
-        self._taken: set[str] = set()
+        self._twins = Twins(game)
 
     def _violated(self, text: str) -> None:
         self.verdict.violations.append(text)
@@ -159,7 +140,7 @@ class _Checker:
         if job.vanishes_at < inf:
             self.verdict.cases["case: loaded twice, the first job vanished"] += 1
             return True
-        if trigger.request_id in self._misled or job.job_id in self._taken:
+        if trigger.request_id in self._twins.misled or job.job_id in self._twins.taken:
             self.verdict.cases["case: loaded twice, after a twin"] += 1
             return True
         return False
@@ -246,7 +227,7 @@ class _Checker:
 
     def claims_are_right(self) -> None:
         """A request owns the job that it started, or one that it adopted."""
-        place = f"job/{ACCOUNT}/{PIPELINE}/"
+        place = f"job/{BASE_URL}/{PIPELINE}/"
         for name in self._instance.lists:
             if not name.startswith(place):
                 continue
@@ -255,108 +236,25 @@ class _Checker:
             request = self._requests.get(owner)
             if request is None or (owner, job.job_id) in self._instance.adopted:
                 continue
+            if job.trigger is not None and job.trigger.request_id == owner:
+                continue
             triggers = [item for item in self._server.triggers if item.request_id == owner]
-            if job.trigger is None or job.trigger.request_id != owner:
-                case = self._case_of(job, request, triggers)
-                if case is None:
-                    self._violated(
-                        f"{owner} claimed {job.job_id}, which "
-                        f"{job.trigger.request_id if job.trigger else job.origin} started "
-                        f"({_brief(job)}; {'; '.join(map(_sent, triggers))})"
-                    )
-                else:
-                    unsent = self._unsent(request)
-                    sent = [*triggers, *([unsent] if unsent is not None else [])]
-                    if any(self._seems_certain(job, trigger) for trigger in sent):
-                        self._twins.add(job.job_id)
-                    self._misled.add(owner)
-                    self._taken.add(job.job_id)
-                    self.verdict.cases[case] += 1
-
-    def _unsent(self, request: RecordedRequest) -> Trigger | None:
-        """The trigger that a process was about to send when it died, as a re-execution sees it."""
-        moment = self._instance.baselines.get(request.request_id)
-        if moment is None:
-            return None
-        drops = request.resync_mode == "DROP_AND_LOAD"
-        kind = "sync" if request.action == "SYNC_NOW" else "objects"
-        if request.object_ids is None and kind == "objects":
-            kind = "pipeline"
-        return Trigger(
-            -1,
-            "",
-            "",
-            request.request_id,
-            request.object_ids,
-            kind,
-            moment,
-            moment,
-            drops,
-            said="unsent",
-        )
-
-    def _case_of(
-        self, job: ModelJob, request: RecordedRequest, triggers: list[Trigger]
-    ) -> str | None:
-        """The named case in which a request claims somebody else's job."""
-        unsent = self._unsent(request)
-        for trigger in [*triggers, *([unsent] if unsent is not None else [])]:
-            is_near = (
-                trigger.baseline_at - self._before(job)
-                <= job.created
-                <= self._ready_at(trigger.sent_at) + self._after()
+            case = self._twins.case_of(job, request, triggers)
+            if case is not None:
+                self.verdict.cases[case] += 1
+                continue
+            starter = job.trigger.request_id if job.trigger else job.origin
+            sent = "; ".join(map(trigger_text, triggers))
+            self._violated(
+                f"{owner} claimed {job.job_id}, which {starter} started ({job_text(job)}; {sent})"
             )
-            wanted = trigger.object_ids or self._game.objects.active
-            covers = job.parts.keys() >= wanted or "RESYNC" in (job.type or "")
-            if trigger.kind == "pipeline" and job.type == _OTHER_MODE[trigger.drops]:
-                covers = False
-            if trigger.kind == "sync":
-                covers = job.type != "HISTORICAL" and "RESYNC" not in (job.type or "")
-            is_left_over = job.trigger is not None and job.trigger.request_id in self._misled
-            if is_left_over and is_near and covers:
-                return "case: the own job of a request with a twin"
-            if self._is_clock_far_off and covers:
-                return "case: twin by a clock that is far off"
-            if job.trigger is None and is_near and covers:
-                return "case: twin beside ours" if trigger.had_effect else "case: twin"
-        return None
-
-    @property
-    def _is_clock_far_off(self) -> bool:
-        """Whether Hevo's Date header and its jobs' times differ by more than the tolerance."""
-        return self._game.skew is not None and abs(self._game.skew) >= CLOCK_TOLERANCE
-
-    def _seems_certain(self, job: ModelJob, trigger: Trigger) -> bool:
-        """Whether somebody else's job seems to come after our baseline, by the clocks alone."""
-        if self._game.skew is None or not job.is_timed or "unknown words" in trigger.said:
-            return False
-        return job.created >= trigger.baseline_at + self._game.skew - PRECISION
-
-    def _ready_at(self, sent_at: float) -> float:
-        """When the pipeline was ready after a trigger: it may have restarted, more than once."""
-        moment = sent_at
-        for began, ended in self._server.restarts:
-            if began <= moment + 2.5 * self._game.discovery:
-                moment = max(moment, ended)
-        return moment
-
-    def _after(self) -> float:
-        """How long after its trigger a job can be made and still seem to come of it."""
-        ahead = max(self._game.skew or 0.0, 0.0)
-        return 2 * self._game.discovery + TOLERANCE + ahead
-
-    def _before(self, job: ModelJob) -> float:
-        """How long before our baseline a job can be made and still seem to come after it."""
-        if self._game.skew is None or not job.is_timed:
-            return 2 * self._game.discovery  # No clock: it is new when it was not listed before.
-        return TOLERANCE - min(self._game.skew, 0.0)
 
     def only_own_jobs_are_cancelled(self) -> None:
         """A job that is cancelled was started by one of our triggers."""
         for job, who in self._server.cancelled:
             if job.origin == "trigger":
                 continue
-            if job.job_id in self._twins:
+            if job.job_id in self._twins.cancellable:
                 self.verdict.cases["case: twin cancelled"] += 1
             else:
                 self._violated(f"{who} cancelled {job.job_id}, which {job.origin} started")
@@ -382,20 +280,6 @@ class _Checker:
             + 120
             + slow
         )
-
-
-def _brief(job: ModelJob) -> str:
-    timed = "" if job.is_timed else ", untimed"
-    parts = " ".join(sorted(job.parts))
-    return f"{job.type} of {parts}, made at {job.created:.1f}, shown at {job.listed_at:.1f}{timed}"
-
-
-def _sent(trigger: Trigger) -> str:
-    wanted = "all" if trigger.object_ids is None else " ".join(sorted(trigger.object_ids))
-    return (
-        f"{trigger.kind} of {wanted}, baseline at {trigger.baseline_at:.1f}, sent at "
-        f"{trigger.sent_at:.1f}, {trigger.said}, {'a job' if trigger.had_effect else 'no job'}"
-    )
 
 
 class _Reader(MemoryStore):

@@ -107,9 +107,14 @@ class HevoView:
 
     def list_objects(self, pipeline_id: int, /) -> list[PipelineObject]:
         self._read("the pipeline's objects")
+        active = self.objects.active_now
         return [
-            PipelineObject(object_id=object_id, status=ObjectStatus.ACTIVE)
-            for object_id in sorted(self.objects.active_now)
+            PipelineObject(
+                object_id=object_id,
+                source_namespace=self.objects.namespace(object_id),
+                status=ObjectStatus.ACTIVE if object_id in active else ObjectStatus.INACTIVE,
+            )
+            for object_id in sorted(self.objects.listed_now)
         ]
 
     def trigger_pipeline_sync(self, pipeline_id: int, /) -> None:

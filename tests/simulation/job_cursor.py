@@ -1,4 +1,4 @@
-"""How far a pipeline's jobs were followed: which of them are still to be looked at.
+"""How far a pipeline's jobs were followed: which of them are still to be recorded.
 
 Pure: the sensor reads the jobs and keeps the cursor. All times are Hevo's own, in epoch
 milliseconds; they are never held against this machine's clock.
@@ -60,11 +60,11 @@ class JobCursor:
     def after(
         self, jobs: Iterable[Job], *, settled: Collection[str], latest_ms: int | None = None
     ) -> JobCursor:
-        """The cursor once these jobs were looked at and some of them were settled.
+        """The cursor once these jobs were read and some of them were settled.
 
         Args:
             jobs: All jobs that were seen.
-            settled: Ids of those that need no look any more, beside those that did not before.
+            settled: Ids of those that need no reading any more, beside those that did not before.
             latest_ms: A job that says it was made later than this says nonsense. Taken at its word,
                 it would make every job to come an old one.
         """

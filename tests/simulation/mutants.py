@@ -97,7 +97,7 @@ def _claimed_jobs_are_free() -> list[Patch]:
     ]
 
 
-def _doubt_is_ignored() -> list[Patch]:
+def _unclear_evidence_counts() -> list[Patch]:
     real = Evidence.is_ours.fget  # type: ignore[attr-defined]
 
     def is_ours(self: Evidence) -> bool:
@@ -131,7 +131,7 @@ def _weak_evidence_cancels() -> list[Patch]:
     return [(Evidence, "may_be_cancelled", property(may_be_cancelled))]
 
 
-def _silence_is_success() -> list[Patch]:
+def _unlisted_is_loaded() -> list[Patch]:
     def result(*_: Any, **__: Any) -> tuple[ObjectResult, str]:
         return ObjectResult.LOADED_BY_COUNT, "undone"
 
@@ -168,7 +168,7 @@ def _unfinished_is_loaded() -> list[Patch]:
 
 
 def _any_list_agrees() -> list[Patch]:
-    def list_agrees(*_: Any) -> bool:
+    def list_agrees(*_: Any, **__: Any) -> bool:
         return True
 
     return [(following, "list_agrees", list_agrees)]
@@ -177,8 +177,8 @@ def _any_list_agrees() -> list[Patch]:
 def _equal_names_are_equal_objects() -> list[Patch]:
     real = objects.ObjectIndex.identify
 
-    def identify(self: objects.ObjectIndex, listed: Any) -> str | None:
-        found = real(self, listed)
+    def identify(self: objects.ObjectIndex, listed: Any, *, by_id: bool = False) -> str | None:
+        found = real(self, listed, by_id=by_id)
         if found in self.objects:
             return found
         name = listed.object_name
@@ -203,11 +203,11 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "a superset does not cover": _only_exact_objects_fit,
     "a job with some of the objects is foreign": _part_is_foreign,
     "a claimed job is free": _claimed_jobs_are_free,
-    "doubtful and untimely evidence counts": _doubt_is_ignored,
+    "unclear and untimely evidence counts": _unclear_evidence_counts,
     "a job that was there at once is ours": _a_job_that_is_there_at_once_counts,
     "a job that may be of a later trigger is ours": _rivals_do_not_count,
     "any job that is ours may be cancelled": _weak_evidence_cancels,
-    "an object that is not listed is loaded": _silence_is_success,
+    "an object that is not listed is loaded": _unlisted_is_loaded,
     "counts prove, whatever is replicated now": _counts_need_no_objects,
     "a failed object is loaded": _failed_objects_are_loaded,
     "a skipped object is loaded": _skipped_is_loaded,

@@ -23,6 +23,7 @@ class ObjectWorld:
     Attributes:
         active: The objects that Hevo replicated when the definitions were loaded.
         active_now: Those that it replicates now.
+        listed_now: Those that it lists now. One that is deselected stays in the list.
         children: For each child its parent.
         index: What the code under test knows of them.
     """
@@ -46,6 +47,7 @@ class ObjectWorld:
             self._paths[NEWCOMER] = ("shop", "newcomer")
         if traits.has("objects: one more beside those requested"):
             self.active_now |= {NEWCOMER}
+        self.listed_now = self.active_now
         is_known = rng.random() < 0.5  # It was inactive, or not there, when they were loaded.
         self.children: dict[str, str] = {}
         if traits.has("objects: children beside those requested") and count > 2:
@@ -61,6 +63,11 @@ class ObjectWorld:
             "unknown words": traits.has("objects: words that nobody knows"),
         }
 
+    def namespace(self, object_id: str) -> Namespace:
+        """Where the object is in the source."""
+        schema, name = self._paths[object_id]
+        return Namespace(k0=name, k1=schema)
+
     def change(self) -> None:
         """Somebody selects one more object to replicate, or one less."""
         self._world.count("objects: the active ones change")
@@ -68,6 +75,7 @@ class ObjectWorld:
         changed = self.active_now ^ {one}
         if changed - {NEWCOMER}:
             self.active_now = changed
+            self.listed_now |= changed
         self._world.tell("hevo", f"replicates {', '.join(sorted(self.active_now))}")
 
     def listed(self, job: ModelJob) -> list[JobObject]:

@@ -28,7 +28,7 @@ OTHERS_UNTIL = 600.0
 
 
 @dataclass(frozen=True)
-class History:
+class PlayedSeed:
     """What came of a seed.
 
     Attributes:
@@ -310,7 +310,7 @@ def _script_for(
     return script
 
 
-def play(seed: int, *, is_traced: bool = False, traits: Traits | None = None) -> History:
+def play(seed: int, *, is_traced: bool = False, traits: Traits | None = None) -> PlayedSeed:
     """Play a seed to its end."""
     game = Game(seed, is_traced=is_traced, traits=traits)
     build(game)
@@ -320,4 +320,4 @@ def play(seed: int, *, is_traced: bool = False, traits: Traits | None = None) ->
     verdict: Verdict = check(game)
     counts = game.world.counts
     counts.update(verdict.cases)
-    return History(seed, tuple(verdict.violations), counts, tuple(game.world.trace))
+    return PlayedSeed(seed, tuple(verdict.violations), counts, tuple(game.world.trace))

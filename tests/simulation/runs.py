@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulation.play import Game
 
 STEP = "hevo_sales"
-ACCOUNT = "https://us.hevodata.com"
+BASE_URL = "https://us.hevodata.com"
 
 
 class UserCodeError(Exception):
@@ -217,7 +217,7 @@ class RunProcess:
         store = StoreView(self._world, instance, process, script.slow)
         ledger = Ledger(
             store,
-            base_url=ACCOUNT,
+            base_url=BASE_URL,
             run_id=self._run.run_id,
             root_run_id=self._run.root,
             step_key=STEP,

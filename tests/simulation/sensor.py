@@ -14,7 +14,7 @@ from dagster_hevo.jobs.outcome import list_agrees, outcome_of_job
 from simulation.dagster_world import StoreView
 from simulation.hevo import HevoView
 from simulation.job_cursor import JobCursor
-from simulation.runs import ACCOUNT, record_outcome
+from simulation.runs import BASE_URL, record_outcome
 from simulation.server import PIPELINE
 from simulation.world import Process, World
 
@@ -76,7 +76,7 @@ class Sensor:
         jobs = {job.job_id: job for job in read_jobs(view, PIPELINE).jobs}
         ownership = JobOwnership(
             store,
-            ACCOUNT,
+            BASE_URL,
             PIPELINE,
             sensor_name="jobs",
             discovery_timeout=self._discovery,

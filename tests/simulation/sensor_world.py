@@ -271,9 +271,11 @@ class HevoOf:
         following = str(end) if end < len(listed) else None
         yield Page(tuple(listed[start:end]), following is not None, following)
 
-    def list_objects(self, pipeline_id: int) -> Iterator[PipelineObject]:
+    def object_pages(
+        self, pipeline_id: int, begin_at: str | None = None
+    ) -> Iterator[Page[PipelineObject]]:
         self._request("pipeline's objects")
-        return iter(())
+        yield Page((), False)
 
     def hevo_now_ms(self) -> int | None:
         if "time: no Date" in self.world.traits:

@@ -27,7 +27,7 @@ def base() -> int:
 BASE = base()
 
 FOUND_DEFECTS = {
-    6: "a job that lists equal bare names was taken for somebody else's, and triggered again",
+    6: "a job that lists equal bare names was taken for a foreign one, and triggered again",
     110: "two re-executions of one run resumed the same request at once",
     135: "a run adopted the job that another run had just triggered",
     228: "a resumed attempt did not know how long ago its trigger was, and claimed a later job",

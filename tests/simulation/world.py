@@ -117,7 +117,7 @@ class World:
             self._wake(process)
 
     def terminate(self, process: Process) -> None:
-        """Ask a process to end, as Dagster does it."""
+        """Terminate a process, as Dagster does it."""
         if not process.is_over:
             process.is_terminating = True
             self._wake(process)
