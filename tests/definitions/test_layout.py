@@ -17,7 +17,7 @@ ORDER = (
     ("markdown",),
     ("catalog",),
     ("jobs", "object_choice"),
-    ("variables",),
+    ("markdown", "variables"),
     ("dagster_private", "metadata", "secrets", "sync_config", "sensor_switch", "translator"),
     ("definitions",),
     ("execution",),
