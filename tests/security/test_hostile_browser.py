@@ -160,7 +160,7 @@ def pages_of(address: str, settings: dict[str, object]) -> Iterator[tuple[str, s
     query = {"query": "{runsOrError(limit: 1) {... on Runs {results {runId}}}}"}
     answer = requests.post(f"{address}/graphql", json=query, timeout=30).json()
     run_id = answer["data"]["runsOrError"]["results"][0]["runId"]
-    yield f"/runs/{run_id}", "objects loaded"
+    yield f"/runs/{run_id}", run_id[:8]
     yield "/assets", "hevo"
 
 
