@@ -209,10 +209,12 @@ def test_tables_of_any_name_make_assets_that_are_told_apart():
         DagsterHevoTranslator().get_asset_spec(
             HevoObjectProps(
                 pipeline,
-                PipelineObject(object_id=name, destination_namespace=Namespace(k0=name, k1="s t")),
+                PipelineObject(
+                    object_id=f"o{place}", destination_namespace=Namespace(k0=name, k1="s t")
+                ),
             )
         )
-        for name in names
+        for place, name in enumerate(names)
     ]
 
     @dg.multi_asset(specs=specs, check_specs=[dg.AssetCheckSpec("c", asset=s.key) for s in specs])
