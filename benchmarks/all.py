@@ -2,7 +2,7 @@
 
     python benchmarks/all.py [--quick] > report.txt
 
-`--quick` leaves out those that wait for real minutes: the limiter, and the load within the budget.
+`--quick` leaves out those that take minutes: the limiter, the limited load, the job sensor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMANDS = (
     ("watching.py",),
     ("catalogs.py",),
 )
-SLOW = (("loading.py", "--limited"), ("limiter.py", "--seconds", "120"))
+SLOW = (("loading.py", "--limited"), ("limiter.py", "--seconds", "120"), ("sensor.py",))
 PACKAGES = ("dagster", "dagster-fivetran", "dagster-airbyte", "requests", "pydantic")
 
 

@@ -215,6 +215,19 @@ def lateness(jobs: Collection[SimulatedJob]) -> list[float]:
     return sorted((job.recorded[0] - job.ends) / MINUTE for job in jobs if job.recorded)
 
 
+def beyond_expected(jobs: list[SimulatedJob], since: float) -> list[float]:
+    """Minutes from when each hourly job could be expected to have ended to its record."""
+    found: list[float] = []
+    for place, job in enumerate(jobs):
+        if job.made < since or not job.recorded:
+            continue
+        before = jobs[max(place - 12, 0) : place]
+        lasts = median([each.ends - each.made for each in before])
+        expected = before[-1].made + HOUR + lasts + max(0.05 * lasts, 10.0)
+        found.append((job.recorded[0] - max(expected, job.ends)) / MINUTE)
+    return found
+
+
 def share_of(values: list[float], part: float) -> float:
     return values[min(int(len(values) * part), len(values) - 1)] if values else float("inf")
 
@@ -267,6 +280,18 @@ def many_pipelines(report: Report, pipelines: int, hours: int) -> None:
     bound = max(2 * middle, 3 * INTERVAL / MINUTE)
     report.tell("minutes until recorded: the median pipeline's median", middle)
     report.tell("minutes until recorded: the latest pipeline's", max(by_pipeline.values()), bound)
+    later = sum(value > 2 * middle for value in by_pipeline.values())
+    report.tell("pipelines later than twice the median", later)
+    # A job that ends earlier than those before it is polled when they would have ended: more than
+    # one request per job to find that out is not there. What is left is waiting.
+    waited = {
+        number: median(beyond_expected(jobs, warm_up * HOUR) or [0.0])
+        for number, jobs in simulation.jobs.items()
+    }
+    report.tell("minutes after its expected end: the median pipeline", median(waited.values()))
+    report.tell("minutes after its expected end: the latest pipeline", max(waited.values()))
+    share = SHARE * 60 / max(pipelines, 1) - 2
+    report.tell("requests per job left for polls beside list and objects", share)
     report.tell("requests per minute", len(simulation.requests) / (simulation.now / MINUTE), SHARE)
     report.tell("largest cursor, kB", simulation.largest_cursor / 1000)
     print(f"simulated {simulation.now / HOUR:.1f} hours in {time.monotonic() - began:.0f} s")

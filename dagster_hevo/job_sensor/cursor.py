@@ -153,19 +153,17 @@ class PipelineCursor:
         settled = {**self.settled, job_id: made or 0}
         return replace(self, open=others, settled=settled, reported=reported)
 
-    def after_walk(self, walk: Walk, begin_ms: float | None = None) -> PipelineCursor:
+    def after_walk(self, walk: Walk) -> PipelineCursor:
         """The same after a walk that left nothing behind.
 
         What counts as old moves only as far as the walk before this one: a list that left a job out
-        of one answer shows it in the next.
+        of one answer shows it in the next. The first walk makes nothing old.
         """
         # Where no job was seen, none is old, and all to come are new.
         newest = max(walk.newest_ms or 1, self.newest_ms or 1)
-        old_before = newest - LATE_MS
-        before = begin_ms if self.newest_ms is None else self.newest_ms
-        if before is not None:
-            old_before = min(old_before, int(before))
-        old_before = max(old_before, self.old_before_ms or 0)
+        if self.newest_ms is None:
+            return replace(self, newest_ms=newest, walk=None)
+        old_before = max(min(newest - LATE_MS, self.newest_ms), self.old_before_ms or 1)
         kept = {
             job_id: made for job_id, made in self.settled.items() if not made or made >= old_before
         }

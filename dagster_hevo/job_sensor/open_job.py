@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dagster_hevo.job_sensor.stored import count, flag, mapping, moment, read, text, written
+from dagster_hevo.job_sensor.stored import count, flag, ids, mapping, moment, read, text, written
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Census:
         total: A sum over their ids.
         pages: How many pages were read.
         is_over: Whether all were.
+        same_names: Our objects whose name another object has by now.
     """
 
     cursor: str | None = None
@@ -29,6 +30,7 @@ class Census:
     total: int = 0
     pages: int = 0
     is_over: bool = False
+    same_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -107,4 +109,5 @@ _CENSUS = {
     "total": count,
     "pages": count,
     "is_over": flag,
+    "same_names": ids,
 }

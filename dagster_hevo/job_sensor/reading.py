@@ -16,7 +16,7 @@ from dagster_hevo.api.models import Job, JobObject
 from dagster_hevo.job_sensor.followed import TickTools
 from dagster_hevo.job_sensor.open_job import Census, OpenJob
 from dagster_hevo.job_sensor.stored import LONGEST_TEXT
-from dagster_hevo.jobs.objects import distinct
+from dagster_hevo.jobs.objects import ObjectIndex, distinct
 from dagster_hevo.jobs.outcome import list_agrees, lists_unfinished
 
 # Hevo may list what became of a job's objects some time after the job's end.
@@ -115,13 +115,16 @@ class ObjectReading:
         return self.is_too_early or self.pages >= MOST_OBJECT_PAGES
 
 
-def counted(tools: TickTools, pipeline_id: int, census: Census) -> Iterator[Census]:
+def counted(
+    tools: TickTools, pipeline_id: int, census: Census, index: ObjectIndex
+) -> Iterator[Census]:
     """Count a pipeline's objects; yields how far that is after each page.
 
     Args:
         tools: What the visits of a tick share.
         pipeline_id: The pipeline.
         census: How far it was.
+        index: The objects that are known.
     """
     while not census.is_over:
         page = next(iter(tools.hevo.object_pages(pipeline_id, census.cursor)))
@@ -136,6 +139,7 @@ def counted(tools: TickTools, pipeline_id: int, census: Census) -> Iterator[Cens
             pages=census.pages + 1,
             total=(census.total + sum(map(_number, ids))) % _TOTALS,
             is_over=is_over,
+            same_names=census.same_names | index.sharing_names(page.entries),
         )
         yield census
 

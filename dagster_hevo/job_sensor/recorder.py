@@ -29,6 +29,7 @@ from dagster_hevo.execution.latency import (
 from dagster_hevo.job_sensor.event_log import EventLog
 from dagster_hevo.job_sensor.followed import FollowedPipeline, SensorHevo
 from dagster_hevo.jobs.marks import AssetSet
+from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome, ObjectOutcome, ObjectResult, outcome_of_job
 from dagster_hevo.markdown import as_markdown
 
@@ -69,6 +70,7 @@ class JobRecorder:
     def outcome_of(
         self,
         followed: FollowedPipeline,
+        index: ObjectIndex,
         job: Job,
         listed: Iterable[JobObject],
         *,
@@ -83,13 +85,14 @@ class JobRecorder:
 
         Args:
             followed: The pipeline.
+            index: The objects that are known, by the names that mean them.
             job: The job.
             listed: What it lists of its objects.
             is_part: Whether that is a part of its list, so that its counts say nothing of it.
             has_other_objects: Whether the pipeline has other objects by now than those that are
                 known: counts do not tell which were loaded.
         """
-        pipeline_id, index = followed.pipeline.id, followed.index
+        pipeline_id = followed.pipeline.id
         items = tuple(listed)
         if is_part:
             failed = min(job.events_failed, sum(item.failed_events for item in items))

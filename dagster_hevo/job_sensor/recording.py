@@ -137,7 +137,9 @@ class JobRecording:
                 yield cursor
             if reading.is_over and (reading.agrees or reading.is_final):
                 outcome = self._outcome(reading)
-                if self._census is None and not reading.is_part and needs_census(outcome):
+                is_named = self.followed.index.are_found_by_name(reading.listed)
+                is_counted = not reading.is_part and needs_census(outcome)
+                if self._census is None and (is_named or is_counted):
                     for _ in self._count(reading):
                         cursor = cursor.with_open(job_id, known.entry)
                         yield cursor
@@ -152,16 +154,20 @@ class JobRecording:
     def _count(self, reading: ObjectReading) -> Iterator[None]:
         """Count the pipeline's objects; yields once it is kept how far that is."""
         census = self._census or reading.entry.census or Census()
-        for found in counted(self.tools, self._pipeline_id, census):
+        for found in counted(self.tools, self._pipeline_id, census, self.followed.index):
             census = found
             reading.entry = replace(reading.entry, census=census)
             yield
         self._census = census
 
     def _outcome(self, reading: ObjectReading) -> JobOutcome:
-        census, known = self._census, self.followed.index.objects
+        census, index = self._census, self.followed.index
+        known = index.objects
+        # Names prove nothing that another object may have by now.
+        unsure = frozenset(known) if census is None else census.same_names
         return self.tools.recorder.outcome_of(
             self.followed,
+            index.without_names(unsure),
             reading.job,
             reading.listed,
             is_part=reading.is_part,

@@ -13,6 +13,7 @@ LAST_MOMENT = 1e11
 LONGEST_ID = 200
 LONGEST_TEXT = 4096
 MOST_ENTRIES = 5000
+MOST_TIMES = 500
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -72,7 +73,7 @@ def times(value: object) -> dict[str, int] | None:
         return None
     entries = cast("Mapping[str, object]", value)
     known = [(job_id, count(made) or 0) for job_id, made in entries.items() if is_id(job_id)]
-    return dict(known[-MOST_ENTRIES:])
+    return dict(known[-MOST_TIMES:])
 
 
 def texts(value: object) -> tuple[str, ...] | None:

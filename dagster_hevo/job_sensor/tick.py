@@ -203,7 +203,7 @@ class Tick:
     def _go_on(self, pipeline_id: int, steps: Iterator[None], until: int) -> bool:
         """Go on with a pipeline for a turn; say whether there is more to do."""
         visit = self._visits[pipeline_id]
-        visit.is_newest_first = self._order
+        visit.listing.is_newest_first = self._order
         try:
             while self.tools.budget.spent < until:
                 self.tools.budget.check_time()
@@ -221,7 +221,7 @@ class Tick:
             self.tools.log(f"Pipeline {pipeline_id} is left for a later tick: {error}")
             return False
         finally:
-            self._order = visit.is_newest_first
+            self._order = visit.listing.is_newest_first
             self._cursors[pipeline_id] = visit.cursor
         return True
 

@@ -29,6 +29,7 @@ from dagster_hevo.jobs.newness import CLOCK_TOLERANCE_MS
 
 # Jobs that are not on the pages read are polled one by one, at most this many in a visit.
 MOST_POLLED_ALONE = 10
+LONGEST_JOB_MS = 24 * 3600 * 1000
 LONGEST_PAUSE = 10 * 60.0
 LONGEST_PAUSE_UNKNOWN = 6 * 3600.0
 
@@ -44,6 +45,7 @@ class PipelineVisit:
 
     Attributes:
         cursor: How far it is now.
+        listing: The pages of the list that were read.
         settler: Records jobs, and knows what it has recorded.
     """
 
@@ -55,7 +57,7 @@ class PipelineVisit:
         is_newest_first: bool | None,
     ) -> None:
         self.cursor = cursor
-        self._listing = JobListing(followed.pipeline.id, tools, is_newest_first)
+        self.listing = JobListing(followed.pipeline.id, tools, is_newest_first)
         self._followed = followed
         self._tools = tools
         self._is_walk_over = False
@@ -75,17 +77,8 @@ class PipelineVisit:
             tools,
             self._marks,
             newer_than=self._newer_than,
-            seen=lambda: tuple(self._listing.seen.values()),
+            seen=lambda: tuple(self.listing.seen.values()),
         )
-
-    @property
-    def is_newest_first(self) -> bool | None:
-        """Whether this account's lists were seen to run from the newest job on, as of now."""
-        return self._listing.is_newest_first
-
-    @is_newest_first.setter
-    def is_newest_first(self, value: bool | None) -> None:
-        self._listing.is_newest_first = value
 
     @property
     def pipeline_id(self) -> int:
@@ -121,7 +114,7 @@ class PipelineVisit:
         latest_ms = self._latest_ms()
         waiting = [
             made_ms(job, latest_ms)
-            for job in self._listing.seen.values()
+            for job in self.listing.seen.values()
             if job.is_terminal
             and job.job_id not in self.cursor.open
             and not self._is_settled(job, latest_ms)
@@ -161,7 +154,7 @@ class PipelineVisit:
         """Read pages until all that is not yet seen are known to be settled."""
         while True:
             walk = self.cursor.walk or Walk()
-            page = self._listing.read(walk.cursor or "")
+            page = self.listing.read(walk.cursor or "")
             if self._resumes:  # The page that could not be read, if it was one.
                 self.cursor = replace(self.cursor, failures=0)
             self._resumes = False
@@ -176,7 +169,7 @@ class PipelineVisit:
             if to_do:
                 new = (job.job_id for job in to_do if job.job_id not in self.cursor.open)
                 walk = walk.with_page_to_do(walk.cursor or "", new)
-            if self._listing.ends_with(page, walk, latest_ms, self._old_before_ms()):
+            if self.listing.ends_with(page, walk, latest_ms, self._old_before_ms()):
                 walk = replace(walk, cursor=None, is_down=True)
             else:
                 walk = replace(walk, cursor=page.next_cursor)
@@ -187,10 +180,12 @@ class PipelineVisit:
                 return
 
     def _old_before_ms(self) -> float | None:
-        if not self._is_first_walk:
-            return self.cursor.old_before_ms or 0
-        # What the tick that begins to follow a pipeline does not see was over before.
-        return None if self.cursor.since >= self._tools.began else self._begin_ms()
+        """Jobs made before are settled; None: all that the first page does not list."""
+        if self.cursor.old_before_ms is not None:
+            return self.cursor.old_before_ms
+        # The walks at the beginning also look for jobs that began long before and still run.
+        is_first_tick = self.cursor.since >= self._tools.began
+        return None if is_first_tick else self._begin_ms() - LONGEST_JOB_MS
 
     def _is_settled(self, job: Job, latest_ms: int | None) -> bool:
         if self.cursor.is_settled(job, latest_ms):
@@ -208,9 +203,9 @@ class PipelineVisit:
         """Settle the jobs of the pages that have some, the oldest first."""
         while (walk := self.cursor.walk) is not None and walk.to_do:
             key = walk.to_do[-1]
-            if key not in self._listing.pages:
+            if key not in self.listing.pages:
                 try:
-                    self._listing.read(key)
+                    self.listing.read(key)
                 except (HevoAuthenticationError, HevoRateLimitError):
                     raise
                 except HevoError as error:
@@ -220,7 +215,7 @@ class PipelineVisit:
                 yield
             ownership = self._ownership()
             jobs = sorted(
-                self._listing.pages[key], key=lambda job: (job.created_ts or 0, job.job_id)
+                self.listing.pages[key], key=lambda job: (job.created_ts or 0, job.job_id)
             )
             for job in jobs:
                 if not self._is_waiting(job):
@@ -246,7 +241,7 @@ class PipelineVisit:
         latest_ms = self._latest_ms()
         if self.cursor.is_settled(job, latest_ms):
             return
-        is_past = self._is_first_walk and job.is_terminal and self._is_past(job, latest_ms)
+        is_past = job.is_terminal and self._is_past(job, latest_ms)
         is_known = job.job_id in self.cursor.open
         made, now = made_ms(job, latest_ms), self._tools.now()
         if not is_known and self.cursor.is_tried(made, now):
@@ -281,17 +276,17 @@ class PipelineVisit:
 
     def _newer_than(self, job: Job) -> frozenset[str]:
         made = job.created_ts or 0
-        others = self._listing.seen.values()
+        others = self.listing.seen.values()
         return frozenset(item.job_id for item in others if made and (item.created_ts or 0) > made)
 
     def _is_past(self, job: Job, latest_ms: int | None) -> bool:
         """Whether a job that has ended was over before the pipeline was followed.
 
         Hevo's times decide, with a tolerance: a job of just before may be recorded as well. One
-        without a time is past.
+        without a time is past where the first walk sees it.
         """
         ended_ms = ended(job, latest_ms) or made_ms(job, latest_ms)
-        return ended_ms is None or ended_ms < self._begin_ms()
+        return self._is_first_walk if ended_ms is None else ended_ms < self._begin_ms()
 
     def _begin_ms(self) -> int:
         """Since when the pipeline is followed, by Hevo's clock, with a tolerance."""
@@ -313,7 +308,7 @@ class PipelineVisit:
         due = sorted(
             (entry.due_at, job_id)
             for job_id, entry in self.cursor.open.items()
-            if entry.due_at <= now and job_id not in self._listing.seen
+            if entry.due_at <= now and job_id not in self.listing.seen
         )
         for _, job_id in due[:MOST_POLLED_ALONE]:
             entry = self.cursor.open[job_id]
@@ -363,13 +358,22 @@ class PipelineVisit:
             self.cursor = replace(self.cursor, walk=None, due_at=self._tools.now())
             return
         self._is_walk_over = True
-        self.cursor = self.cursor.after_walk(walk, self._begin_ms())
+        self.cursor = self.cursor.after_walk(walk)
+        if self._is_first_walk:
+            self._tell_begun()
+
+    def _tell_begun(self) -> None:
+        """Tell the ledger that the first walk is over: what has no time is new from now on."""
+        untimed = {job_id for job_id, made in self.cursor.settled.items() if not made}
+        for job_id in untimed - self.cursor.reported:
+            self._marks.leave(job_id)
+        self._marks.follow_until(self.cursor.since, 1)
 
     def _finish(self) -> None:
         """Say when to come back."""
         if self.cursor.walk is not None or not self._is_walk_over:
             return
-        jobs = tuple(self._listing.seen.values())
+        jobs = tuple(self.listing.seen.values())
         found = bool(self.settler.done.settled or self.cursor.open)
         cursor = replace(self.cursor, failures=0, unreadable_since=None, is_unreadable_told=False)
         self.cursor = due_after_visit(cursor, self._followed, jobs, self._tools, found=found)

@@ -175,6 +175,28 @@ class ObjectIndex:
             for item in self.objects.values()
         )
 
+    def sharing_names(self, now: Iterable[PipelineObject]) -> frozenset[str]:
+        """Our objects whose name or namespace an object has that we do not know.
+
+        Args:
+            now: Objects that the pipeline has now, the inactive ones too.
+        """
+        strangers = [item for item in now if item.object_id not in self.objects]
+        by_name = (self._by_name.get(item.name) for item in strangers)
+        by_path = (self._by_path.get(path_text(item.source_namespace) or "") for item in strangers)
+        return frozenset(found for found in (*by_name, *by_path) if found is not None)
+
+    def without_names(self, object_ids: Collection[str]) -> ObjectIndex:
+        """The same, which finds these objects by their ids alone."""
+        if not object_ids:
+            return self
+        return ObjectIndex(
+            replace(item, source_path=None, shares_name=True)
+            if item.object_id in object_ids
+            else item
+            for item in self.objects.values()
+        )
+
     def has_name(self, name: str, object_id: str) -> bool:
         """Whether a bare name means this object alone."""
         return self._by_name.get(name) == object_id

@@ -10,6 +10,7 @@ from station import Station
 from dagster_hevo.api.models import Page, PipelineObject
 from dagster_hevo.job_sensor.open_job import Census
 from dagster_hevo.job_sensor.reading import counted, has_just
+from dagster_hevo.jobs.objects import KnownObject, ObjectIndex
 from dagster_hevo.sandbox import Fault, ObjectScenario
 from dagster_hevo.sensors import TickEnvironment
 
@@ -75,13 +76,13 @@ def test_a_list_that_does_not_yet_agree_with_its_job_causes_no_counting(station)
 def test_a_long_list_read_too_early_is_read_again_only_once_it_is_final(station):
     place = station(objects=40, settings={"page_size": 5})
     bounded(place, 4)
-    place.ticks(2)
-    job = place.run_job(seconds=21)
+    place.tick()
+    job = place.run_job(seconds=40)
     path = f"*/jobs/{job.job_id}/objects"
-    place.tick(0)
+    place.tick(20)
     early = len(place.sandbox.requests_to(path))
     assert early >= 2
-    place.tick(60)
+    place.tick(30)
     assert len(place.sandbox.requests_to(path)) == early
     place.ticks(8)
     assert len(place.sandbox.requests_to(path)) == early + 8
@@ -125,7 +126,25 @@ def test_a_census_tells_other_objects_of_the_same_number_apart():
         hevo = Hevo()
 
     tools: Any = Tools()
-    *_, last = counted(tools, 1, Census())
+    index = ObjectIndex([KnownObject("a", "orders"), KnownObject("d", "c")])
+    *_, last = counted(tools, 1, Census(), index)
     assert has_just(last, {"a", "b", "c"})
     assert not has_just(last, {"a", "b", "d"})
     assert not has_just(last, {"a", "b"})
+    assert last.same_names == {"d"}  # An object that has no name goes by its id.
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+@pytest.mark.parametrize(("fields", "ids"), [("short", "own"), ("full", "other")])
+def test_a_table_that_has_taken_the_name_of_another_one_does_not_make_that_fresh(
+    station, fields, ids, is_replaced
+):
+    place = station(objects=2, job_object_fields=fields, job_object_ids=ids)
+    place.tick()
+    if is_replaced:
+        place.sandbox.set_object(101, "table_01", status="INACTIVE")
+        place.sandbox.add_object(101, ObjectScenario(name="table_01", table="another"))
+    place.run_job()
+    place.ticks(4)
+    found = {name for _, name in place.materialized()}
+    assert len(found) == (1 if is_replaced else 2)

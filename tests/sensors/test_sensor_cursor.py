@@ -143,6 +143,13 @@ def walked(cursor: PipelineCursor, *jobs: Job) -> PipelineCursor:
     return cursor.after_walk(Walk(newest_ms=newest))
 
 
+def test_the_first_walk_makes_no_job_old():
+    cursor = walked(PipelineCursor(since=1.0), made_at(MADE, "a"))
+    assert not cursor.is_settled(made_at(MADE - 9 * LATE_MS, "left-out"), None)
+    cursor = walked(cursor, made_at(MADE + 2 * LATE_MS, "b"))
+    assert cursor.is_settled(made_at(MADE - 9 * LATE_MS, "left-out"), None)
+
+
 def test_a_job_is_old_only_by_what_the_walk_before_the_last_one_saw():
     cursor = walked(PipelineCursor(since=1.0), made_at(MADE, "a"))
     cursor = walked(cursor, made_at(MADE + 5 * LATE_MS, "c"))

@@ -17,6 +17,9 @@ FOUND_DEFECTS = {
     286: "another job was met in the place of one that had moved, and the walk seemed complete",
     329: "what a run recorded before it died was recorded again by a sensor",
     1956: "a first walk that began long after the pipeline was followed stopped at its first page",
+    561: "a job left out of the first walk, which ran when that began, was old from then on",
+    622: "a cursor lost after a first walk without times made jobs without times past",
+    5611: "a job that ended while the first tick was going on was past",
     550: "one failed read made a job of long ago one that can never be read",
 }
 
