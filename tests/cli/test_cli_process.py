@@ -83,6 +83,7 @@ def test_the_sandbox_tells_its_address_as_json_and_ends_on_ctrl_c(at):
         "--json",
         "--base-url",
         address["HEVO_BASE_URL"],
+        HEVO_API_KEY=address["HEVO_API_KEY"],
         HEVO_API_SECRET=address["HEVO_API_SECRET"],
     )
     process.send_signal(signal.SIGINT)

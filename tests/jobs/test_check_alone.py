@@ -9,10 +9,9 @@ import pytest
 
 from dagster_hevo.api import ResyncMode
 from dagster_hevo.api.errors import HevoConfigurationError
-from dagster_hevo.definitions.checks import CHECK_NAME
+from dagster_hevo.definitions.checks import CHECK_NAME, LATENCY_CHECK_NAME, latency_check_spec
 from dagster_hevo.execution.check_alone import answer_checks
 from dagster_hevo.execution.events import ObjectAsset
-from dagster_hevo.execution.latency import LATENCY_CHECK_NAME, latency_check_spec
 from dagster_hevo.jobs.settings import JobSettings
 
 SETTINGS = replace(JobSettings(), poll_interval=5.0, job_objects_timeout=60.0)

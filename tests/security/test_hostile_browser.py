@@ -42,7 +42,10 @@ FORGED = """
 const found = [];
 for (const each of document.querySelectorAll("img, script, iframe, object, embed, link, a")) {
   const leads = each.src || each.href || each.data || "";
-  if (/(beacon|phish)\\.invalid|^javascript:/.test(leads)) found.push(each.outerHTML);
+  let place = null;
+  try { place = new URL(leads, document.baseURI); } catch { continue; }
+  const isOthers = place.hostname.endsWith(".invalid") || place.protocol === "javascript:";
+  if (isOthers) found.push(each.outerHTML);
 }
 return found;
 """
@@ -160,7 +163,7 @@ def pages_of(address: str, settings: dict[str, object]) -> Iterator[tuple[str, s
     query = {"query": "{runsOrError(limit: 1) {... on Runs {results {runId}}}}"}
     answer = requests.post(f"{address}/graphql", json=query, timeout=30).json()
     run_id = answer["data"]["runsOrError"]["results"][0]["runId"]
-    yield f"/runs/{run_id}", "objects loaded"
+    yield f"/runs/{run_id}", run_id[:8]
     yield "/assets", "hevo"
 
 
