@@ -20,12 +20,12 @@ from dagster_hevo.markdown import as_markdown
 KIND = "hevo"
 _PLAIN = re.compile(r"[A-Za-z0-9_. $-]+")
 # The slash, controls and other characters without a shape, halves of characters, and whatever
-# would be taken for an encoded one.
+# would be taken for an encoded one. Dagster's pages do not find a key that has a percent sign.
 _ENCODED_IN_KEYS = re.compile(
-    "[/\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-    "|%(?=[0-9A-Fa-f]{2})"
+    "[/%\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "|~(?=[0-9A-Fa-f]{2})"
 )
-_PERCENT = re.compile("(?:%[0-9A-F]{2})+")
+_ENCODED = re.compile("(?:~[0-9A-F]{2})+")
 LONGEST_KIND = 50
 
 
@@ -219,26 +219,27 @@ def _dependency_on(parent_key: dg.AssetKey) -> dg.AssetDep:
 def key_part(name: str) -> str:
     """A schema's or a table's name as part of an asset key: the name as it is, as far as possible.
 
-    A slash, which separates the parts of a key in Dagster's texts, and characters that cannot be
-    shown become ``%`` and two hexadecimal digits per byte, as in URLs. ``name_in_key`` reverses it.
+    A slash, which separates the parts of a key in Dagster's texts, a percent sign, and characters
+    that cannot be shown become ``~`` and two hexadecimal digits per byte. ``name_in_key`` reverses
+    it.
     """
     if name.isascii() and _PLAIN.fullmatch(name):
         return name
-    return _ENCODED_IN_KEYS.sub(_percent, name)
+    return _ENCODED_IN_KEYS.sub(_encoded, name)
 
 
 def name_in_key(part: str) -> str:
     """The schema's or table's name that `key_part` made a part of an asset key of."""
-    return _PERCENT.sub(
-        lambda found: bytes.fromhex(found.group().replace("%", "")).decode(
+    return _ENCODED.sub(
+        lambda found: bytes.fromhex(found.group().replace("~", "")).decode(
             "utf-8", "surrogatepass"
         ),
         part,
     )
 
 
-def _percent(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found.group().encode("utf-8", "surrogatepass"))
+def _encoded(found: re.Match[str]) -> str:
+    return "".join(f"~{byte:02X}" for byte in found.group().encode("utf-8", "surrogatepass"))
 
 
 @lru_cache(maxsize=4096)

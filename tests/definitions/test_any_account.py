@@ -20,7 +20,17 @@ from dagster_hevo.translator import key_part, name_in_key
 
 LONGEST = 255
 ALIKE = ["orders", "Orders", "ORDERS", "or-ders", "or_ders", "or.ders", "or ders", "or/ders"]
-ALIKE += ["or%2Fders", "cafe\u0301", "caf\u00e9", "a__b", "a_b", "config", "context", "0"]
+ALIKE += [
+    "or~2Fders",
+    "or%2Fders",
+    "cafe\u0301",
+    "caf\u00e9",
+    "a__b",
+    "a_b",
+    "config",
+    "context",
+    "0",
+]
 any_text = st.text(max_size=LONGEST)
 names = st.one_of(st.sampled_from(ALIKE), st.text(min_size=1, max_size=12), any_text)
 maybe = st.one_of(st.none(), names)
