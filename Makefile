@@ -23,7 +23,7 @@ dev: $(VENV)/.has-example  ## the same in Dagster's pages, beside a Hevo that ke
 	@$(BIN)/python -m example_project.dev
 
 test: $(VENV)/.has-dev  ## all tests; ARGS="tests/example -k customers" runs some
-	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 check: $(VENV)/.has-dev  ## format, lint and types
 	@$(BIN)/ruff format --check .

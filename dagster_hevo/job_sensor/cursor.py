@@ -197,7 +197,7 @@ class PipelineCursor:
         return replace(
             self,
             since=self.since if self.since <= now else max(now - FURTHEST_AHEAD, 1.0),
-            begin_ms=self.begin_ms if (self.begin_ms or 0) <= now * 1000 + LATE_MS else None,
+            begin_ms=self.begin_ms if (self.begin_ms or 0) <= furthest_ms else None,
             # The ledger knows how far it was.
             is_new=self.is_new or is_odd,
             newest_ms=None if is_odd else self.newest_ms,

@@ -159,6 +159,7 @@ class PipelineVisit:
                 self.cursor = replace(self.cursor, failures=0)
             self._resumes = False
             latest_ms = self._latest_ms()
+            self._begin_ms()  # By the first answer: later ones tell it less exactly.
             to_do = [job for job in page.entries if not self._is_settled(job, latest_ms)]
             times = [made for job in page.entries if (made := made_ms(job, latest_ms))]
             walk = replace(

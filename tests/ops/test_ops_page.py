@@ -14,9 +14,9 @@ SETTINGS = "poll_interval=0.05, retry_delay=0.02, rate_limit_store='memory'"
 
 
 @pytest.fixture
-def page(at, monkeypatch):
-    """What the examples define, beside a sandbox that they ask."""
-    place = at(pipelines=2)
+def page(at, monkeypatch, request):
+    """What the examples define, beside a sandbox of theirs."""
+    place = at(pipelines=2, **getattr(request, "param", {}))
     monkeypatch.setenv("HEVO_API_KEY", place.sandbox.api_key)
     monkeypatch.setenv("HEVO_API_SECRET", place.sandbox.api_secret)
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.S))
@@ -57,6 +57,7 @@ def test_a_pipeline_is_opened_synced_and_closed(page):
     assert place.sandbox.requests_to("*/refresh-schema", "POST")
 
 
+@pytest.mark.parametrize("page", [{"seconds_per_object": 60.0}], indirect=True)
 def test_the_running_job_is_stopped(page):
     place, defined = page
     place.sandbox.set_behaviour(None, cancelling_seconds=0.1)
