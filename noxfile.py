@@ -26,7 +26,7 @@ def _lock(session: nox.Session, target: Path) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write the lock file anew: versions and hashes of all that the package needs at run time."""
+    """Write the lock file again: versions and hashes of all that the package needs at run time."""
     session.install("uv")
     _lock(session, Path(LOCK))
 

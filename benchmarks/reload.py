@@ -51,7 +51,7 @@ if ADDRESS in os.environ:
 
 
 def two_pipelines() -> dg.JobDefinition:
-    """The job, found by each step process anew."""
+    """The job, found by each step process again."""
     return defs.resolve_job_def("two_pipelines")
 
 

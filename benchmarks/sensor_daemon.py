@@ -1,7 +1,7 @@
 """An hour of Hevo's own schedule under a real Dagster daemon that is restarted and killed.
 
 The local Hevo runs in a process of its own, faster than real time; so do the daemon and its code
-server, three times anew, once after SIGKILL. At the end each object of each job that ended is held
+server, three times again, once after SIGKILL. At the end each object of each job that ended is held
 against what Dagster recorded, and the requests that came in against the budget. The exit code is 1
 where anything was recorded twice or not at all, or more than half the budget was spent.
 

@@ -65,7 +65,7 @@ class HevoSyncOpConfig(HevoPipelineConfig):
 
 
 class HevoResyncOpConfig(HevoSyncOpConfig):
-    """What `hevo_resync_op` loads anew, and how."""
+    """What `hevo_resync_op` loads again, and how."""
 
     object_ids: list[str] = Field(
         default_factory=list,
@@ -122,7 +122,7 @@ def hevo_sync_op(
 def hevo_resync_op(
     context: dg.OpExecutionContext, config: HevoResyncOpConfig, hevo: HevoResource
 ) -> HevoJobResult:
-    """Load some objects of a pipeline anew, or all of them, and wait for the end.
+    """Load some objects of a pipeline again, or all of them, and wait for the end.
 
     Returns the job's id, its end and its counts; see docs/ops.md.
     """
@@ -140,13 +140,15 @@ def hevo_resync_op(
 def hevo_refresh_schema_op(
     context: dg.OpExecutionContext, config: HevoPipelineConfig, hevo: HevoResource
 ) -> HevoPipelineResult:
-    """Have Hevo read the source's schema anew. Hevo does it in its own time.
+    """Have Hevo read the source's schema again. Hevo does it in its own time.
 
     Returns the pipeline's id.
     """
     with failures_named(config.pipeline_id):
         hevo.get_client().refresh_schema(config.pipeline_id)
-    context.log.info(f"Asked Hevo to read the source schema of pipeline {config.pipeline_id} anew.")
+    context.log.info(
+        f"Asked Hevo to read the source schema of pipeline {config.pipeline_id} again."
+    )
     return HevoPipelineResult(config.pipeline_id)
 
 

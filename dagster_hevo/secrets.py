@@ -161,7 +161,7 @@ def revealed(value: str, field: str, address: str) -> str:
         if value.startswith((_GIVEN, _VARIABLE)):
             raise HevoConfigurationError(
                 f"{field} was given in code that this process has not loaded. Reload the code "
-                "location, and launch the run anew."
+                "location, and launch the run again."
             )
         return value
     if kept.field != field:

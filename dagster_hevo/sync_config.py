@@ -20,7 +20,7 @@ class HevoSyncConfig(dg.Config):
 
     action: SyncAction = Field(
         default=SyncAction.RESYNC,
-        description="RESYNC loads the selected objects anew; SYNC_NOW runs the pipeline's own sync "
+        description="RESYNC loads the selected objects again; SYNC_NOW runs the pipeline's own sync "
         "once, for all its objects.",
     )
     resync_mode: ResyncMode = Field(

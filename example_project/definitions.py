@@ -44,7 +44,7 @@ hevo_assets = build_hevo_assets_definitions(workspace=hevo)
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all(),
-    description="Has Hevo load all objects anew, then makes the models.",
+    description="Has Hevo load all objects again, then makes the models.",
 )
 
 daily = dg.ScheduleDefinition(

@@ -98,7 +98,7 @@ def main(folder: Path = ROOT / ".dev") -> int:
             console.print(f"Dagster: http://127.0.0.1:{port}   local Hevo: {hevo.address}")
             console.print(
                 f"Every {SCHEDULE_MINUTES} minutes Hevo runs its own schedule; the sensors record "
-                "it and make the models anew. Ctrl-C ends both."
+                "it and make the models again. Ctrl-C ends both."
             )
             while dagster.poll() is None:
                 time.sleep(0.2)

@@ -196,7 +196,7 @@ class PostgresStore:
                 connection.commit()
                 self._begin(connection)
                 self._bucket = bucket
-        # Threads have a connection each, and so a bucket each; making one anew would again ask
+        # Threads have a connection each, and so a bucket each; making a new one would again ask
         # the server for its tables.
         own: Any = copy.copy(self._bucket)
         own.pool = BorrowedConnection(connection)

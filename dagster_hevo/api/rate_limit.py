@@ -142,7 +142,7 @@ class RequestBudget:
             asker: The request; the same one at each attempt, so that it keeps its place.
 
         Returns:
-            0 if it may be sent now, else the seconds until it is worth asking again. Its place is
+            0 if it may be sent now, else the seconds until another try is worth it. Its place is
             kept for 20 seconds, so it should ask at least every 15.
         """
         if not self._rules.limit:

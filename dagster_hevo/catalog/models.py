@@ -40,7 +40,7 @@ class CatalogModel(BaseModel):
 class IngestionMode(str, Enum):
     """What Hevo reads from the source for an object at each run after the first.
 
-    ``FULL_LOAD`` reads everything anew, ``INCREMENTAL`` what is new or changed; ``UNKNOWN`` where
+    ``FULL_LOAD`` reads everything again, ``INCREMENTAL`` what is new or changed; ``UNKNOWN`` where
     the documents do not say. How rows reach the table is another thing: ``api.LoadMode``.
     """
 

@@ -23,7 +23,7 @@ def catalog_tables(catalogs: Iterable[Catalog]) -> str:
 
 
 def with_tables(page: str, catalogs: Iterable[Catalog]) -> str:
-    """The page with the part between its marks written anew.
+    """The page with the part between its marks written again.
 
     Args:
         page: Markdown that holds both marks.

@@ -1,6 +1,6 @@
 """What the doctor's observations mean: each one ok, warn or wrong, and how to mend it.
 
-Pure but for reading which packages are installed; asking is `doctor.py`.
+Pure but for reading which packages are installed; the requests are sent in `doctor.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command `resync`: some objects of a pipeline, or all, loaded anew.
+"""The command `resync`: some objects of a pipeline, or all, loaded again.
 
 The request is carried out as in a step (`jobs/runner.py`), remembered while the command runs.
 """
@@ -62,7 +62,7 @@ def resync(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Load objects of a pipeline anew, or all of it where no OBJECT is named.
+    """Load objects of a pipeline again, or all of it where no OBJECT is named.
 
     An OBJECT is an id, or a name that only one object has. Ctrl-C ends the waiting, not the job.
     """

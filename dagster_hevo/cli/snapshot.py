@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def snapshot(account: HevoResource, *, output: Path, include_columns: bool, as_json: bool) -> None:
     """Write the pipelines and objects into a file without secrets.
 
-    HevoResource(snapshot_path="FILE") loads definitions from it without asking Hevo, for tests, CI
+    HevoResource(snapshot_path="FILE") loads definitions from it without a request to Hevo, for tests, CI
     and images that are built without keys.
     """
     from dagster_hevo.definitions.columns import with_columns

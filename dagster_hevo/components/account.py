@@ -49,7 +49,7 @@ from dagster_hevo.sync_config import HevoSyncConfig
 from dagster_hevo.translator import DagsterHevoTranslator, HevoObjectProps
 
 # Whether a refresh comes of loading the definitions (`dagster dev` and `dg` refresh each time they
-# load) and not of somebody asking for one: the first may do with what was read a while ago.
+# load) and not of somebody who requests one: the first may do with what was read a while ago.
 IS_LOADING: ContextVar[bool] = ContextVar("dagster_hevo_component_is_loading", default=False)
 
 StepEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetCheckResult
@@ -208,7 +208,7 @@ class HevoAccountComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
 
                 class AnnouncedAccount(HevoAccountComponent):
                     def execute(self, context, hevo, config):
-                        context.log.info("Asking Hevo now.")
+                        context.log.info("Reading the account from Hevo now.")
                         yield from super().execute(context, hevo, config)
         """
         yield from hevo.materialize(context, config)

@@ -1,6 +1,6 @@
 """The columns of objects: a request an object, so read on demand and remembered.
 
-An object's columns are good for as long as Hevo has not read the source's schema anew
+An object's columns are good for as long as Hevo has not read the source's schema again
 (`source_schema_status.refreshed_ts`).
 """
 

@@ -77,7 +77,7 @@ class ObjectScenario(ScenarioModel):
         id: By default made of the pipeline's id and the object's place.
         parent: The name of the object that it is a child of: Hevo skips and restarts it only
             together with that one.
-        mode: What an incremental job does with it: `full_load` brings all rows anew in place of
+        mode: What an incremental job does with it: `full_load` brings all rows again in place of
             the old ones, `incremental` (also when left out) only what changed.
         rows: Rows at the source at the start.
         changed_rows: Rows that changed when an incremental job comes; default a twentieth.

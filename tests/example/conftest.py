@@ -52,7 +52,7 @@ def hevo(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def definitions(hevo: HevoSandbox) -> Iterator[dg.Definitions]:
-    """The example's definitions, loaded anew from the local Hevo of this test."""
+    """The example's definitions, loaded again from the local Hevo of this test."""
     sys.modules.pop("example_project.definitions", None)
     yield importlib.import_module("example_project.definitions").defs
     sys.modules.pop("example_project.definitions", None)
