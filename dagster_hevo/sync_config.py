@@ -20,8 +20,8 @@ class HevoSyncConfig(dg.Config):
 
     action: SyncAction = Field(
         default=SyncAction.RESYNC,
-        description="RESYNC loads the selected objects again; SYNC_NOW runs the pipeline's own sync "
-        "once, for all its objects.",
+        description="RESYNC loads the selected objects again; SYNC_NOW runs the pipeline's own "
+        "sync once, for all its objects.",
     )
     resync_mode: ResyncMode = Field(
         default=ResyncMode.EVOLVE_AND_MERGE,

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def snapshot(account: HevoResource, *, output: Path, include_columns: bool, as_json: bool) -> None:
     """Write the pipelines and objects into a file without secrets.
 
-    HevoResource(snapshot_path="FILE") loads definitions from it without a request to Hevo, for tests, CI
-    and images that are built without keys.
+    HevoResource(snapshot_path="FILE") loads definitions from it without a request to Hevo, for
+    tests, CI and images that are built without keys.
     """
     from dagster_hevo.definitions.columns import with_columns
     from dagster_hevo.definitions.kept_state import write_snapshot
