@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 from pydantic import ConfigDict, Field
+from pydantic_core import PydanticUndefined
 
 from dagster_hevo.api.settings import (
     LEAST_TIMEOUT,
@@ -123,11 +124,7 @@ class AccountSettings(dg.ConfigurableResource[Any]):
 
     def __init__(self, **settings: Any) -> None:
         # First of all: an error's frames show the variables of this one.
-        given_for = GivenFor.of(settings)
-        for name in CONCEALED & settings.keys():
-            # A variable's name is no secret. A file's would be run configuration to Dagster.
-            if name == "rate_limit_store" or not is_variable(settings[name]):
-                settings[name] = concealed_within(settings[name], name, given_for)
+        settings = self._concealed(settings)
         check_names(settings, type(self).model_fields)
         variables = dict(settings.get("from_environment") or {})
         for name in settings.keys() - TEXTS:
@@ -138,6 +135,28 @@ class AccountSettings(dg.ConfigurableResource[Any]):
             settings["from_environment"] = variables
         super().__init__(**settings)
         self._check_settings()
+
+    @classmethod
+    def configure_at_launch(cls, **settings: Any) -> Any:
+        """As Dagster's own, with secrets concealed."""
+        return super().configure_at_launch(**cls._concealed(settings))  # pyright: ignore[reportUnknownMemberType] (partly untyped in Dagster)
+
+    @classmethod
+    def _concealed(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings with handles in place of secrets, the defaults of a subclass included."""
+        own = {
+            name: found
+            for name in CONCEALED - settings.keys()
+            if (found := cls.model_fields[name].get_default(call_default_factory=True))
+            and found is not PydanticUndefined
+        }
+        settings = {**settings, **own}
+        given_for = GivenFor.of(settings, {n: f.default for n, f in cls.model_fields.items()})
+        for name in CONCEALED & settings.keys():
+            # A variable's name is no secret. A file's would be run configuration to Dagster.
+            if name == "rate_limit_store" or not is_variable(settings[name]):
+                settings[name] = concealed_within(settings[name], name, given_for)
+        return settings
 
     def _check_settings(self) -> None:
         """Refuse what cannot work, before any request is made."""

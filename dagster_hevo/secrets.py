@@ -13,10 +13,12 @@ that it was given for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
+
+import dagster as dg
 
 from dagster_hevo.api.confidential import Hidden
 from dagster_hevo.api.errors import HevoConfigurationError, HevoError
@@ -42,9 +44,20 @@ class GivenFor:
     region: object
 
     @classmethod
-    def of(cls, settings: Mapping[str, object]) -> GivenFor:
-        """The address among a resource's settings."""
-        return cls(settings.get("base_url"), settings.get("region", "us"))
+    def of(cls, settings: Mapping[str, object], defaults: Mapping[str, object]) -> GivenFor:
+        """The address among a resource's settings.
+
+        Args:
+            settings: What was given.
+            defaults: What counts where nothing was given.
+        """
+        variables = settings.get("from_environment")
+        named = cast("Mapping[str, str]", variables or {})
+
+        def found(name: str) -> object:
+            return dg.EnvVar(named[name]) if name in named else settings.get(name, defaults[name])
+
+        return cls(found("base_url"), found("region"))
 
     @property
     def name(self) -> str:
@@ -88,6 +101,8 @@ def concealed(value: object, field: str, given_for: GivenFor) -> object:
         field: The setting that it was given for.
         given_for: The address that it was given for.
     """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")  # As pydantic would, when it is too late.
     if not isinstance(value, str) or is_variable(value) or not value:
         return value
     if value in _KEPT or value.startswith((_GIVEN, _VARIABLE)):
@@ -103,7 +118,7 @@ def concealed_within(value: object, field: str, given_for: GivenFor) -> object:
             name: concealed_within(each, f"{field}.{name}", given_for)
             for name, each in entries.items()
         }
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         listed = enumerate(cast("list[object]", value))
         return [concealed_within(each, f"{field}.{place}", given_for) for place, each in listed]
     if is_variable(value):
@@ -142,6 +157,31 @@ def check_run_config(config: Any) -> None:
             "rate_limit_store is a file that a run's configuration names: it could be any file of "
             "the machine. Name it in code, or by dg.EnvVar in code."
         )
+    # What code gave is a handle. A proxy of the launcher's would be sent what handles stand for.
+    chosen = [*_texts(given.get("extra_kwargs")), *_texts(given.get("extra_headers"))]
+    is_given = any(_is_handle(text) for value in given.values() for text in _texts(value))
+    if is_given and any(not _is_handle(text) for text in chosen):
+        raise HevoConfigurationError(
+            "extra_kwargs or extra_headers hold what the run's configuration names, beside secrets "
+            "that were given in code. Name all of them in code, or choose the keys where the run "
+            "is launched too, as environment variables."
+        )
+
+
+def _is_handle(text: str) -> bool:
+    return text.startswith((_GIVEN, _VARIABLE))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts in a setting, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in cast("Mapping[str, object]", value).values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in cast("list[object]", value):
+            yield from _texts(each)
 
 
 def revealed(value: str, field: str, address: str) -> str:

@@ -221,11 +221,11 @@ class RedisStore:
     def __init__(self, url: str, user: str, patience: float = LOCK_PATIENCE_SECONDS) -> None:
         self.name = f"database {address_of(url)}"
         self._secrets = secrets_of(url)
+        hidden = Hidden(url)
+        del url  # an error's frames show the variables of this one
         self._redis = import_driver("redis", "redis")
         self._key = f"dagster_hevo:{{{user}}}"
         self._patience = patience
-        hidden = Hidden(url)
-        del url  # an error's frames show the variables of this one
         self._client: Any = None
         with suppress(ValueError):
             self._client = self._redis.Redis.from_url(

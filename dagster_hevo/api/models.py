@@ -196,8 +196,11 @@ class PipelineObject(HevoModel):
 
     @property
     def is_replicated(self) -> bool:
-        """Whether Hevo replicates it: only such objects become assets."""
-        return self.status is ObjectStatus.ACTIVE
+        """Whether Hevo replicates it: only such objects become assets.
+
+        One that is RESETTING is about to be loaded again.
+        """
+        return self.status in {ObjectStatus.ACTIVE, ObjectStatus.RESETTING}
 
     @property
     def name(self) -> str:

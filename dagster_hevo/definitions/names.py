@@ -53,7 +53,9 @@ def _derived(key: dg.AssetKey) -> str:
 
 def step_name(pipeline: Pipeline, resource_key: str = DEFAULT_RESOURCE_KEY) -> str:
     """The name of a pipeline's step: readable, and unique by the resource and the pipeline's id."""
-    name = f"{resource_key}_{group_name_of(pipeline.name)}"[:LONGEST_STEP_NAME]
+    # Two underscores: neither part has them, so that no two accounts make one name.
+    between = "_" if resource_key == DEFAULT_RESOURCE_KEY else "__"
+    name = f"{resource_key}{between}{group_name_of(pipeline.name)}"[:LONGEST_STEP_NAME]
     return f"{name}_{pipeline.id}"
 
 
@@ -68,10 +70,12 @@ def check_resource_key(resource_key: str) -> str:
     Raises:
         HevoConfigurationError: It has other characters than letters, digits and underscores.
     """
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", resource_key):
+    is_name = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", resource_key)
+    if not is_name or "__" in resource_key or resource_key.endswith("_"):
         raise HevoConfigurationError(
             f"resource_key is {resource_key!r}: it must be a name of letters, digits and "
-            "underscores, such as hevo_finance; it is the key of the account in resources=...."
+            "single underscores between them, such as hevo_finance; it is the key of the account "
+            "in resources=...."
         )
     return resource_key
 

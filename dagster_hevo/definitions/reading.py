@@ -122,6 +122,10 @@ def read_account(
             strict=wanted.strict if strict is None else strict,
             on_loaded=None if wanted.include_columns else wanted.on_loaded,
             log=log,
+            knows_others=any(
+                item.is_read and (chosen is None or chosen(item.pipeline))
+                for item in account.pipelines
+            ),
         )
         with no_collection():
             loaded = reader.read(missing)
@@ -193,6 +197,7 @@ class _ObjectReader:
     strict: bool
     on_loaded: Callable[[PipelineWithObjects], object] | None
     log: logging.Logger
+    knows_others: bool = False
     _in_a_row: int = 0
     _outage: HevoError | None = field(default=None)
 
@@ -213,7 +218,8 @@ class _ObjectReader:
                 loaded.append(item)
                 if self.on_loaded is not None:
                     self.on_loaded(item)
-        if failed and not loaded:
+        # Where nothing of what is wanted can be known, a location without assets would look well.
+        if failed and not loaded and not self.knows_others:
             raise failed[0]
         return loaded
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dagster_hevo.api.client import HevoClient
     from dagster_hevo.execution.events import ObjectAsset
 
+_GONE = "is not in the pipeline any more"
 ADVICE = "Reload the code location, so that its assets are those that Hevo loads now."
 
 
@@ -55,7 +56,11 @@ def check_account(loaded_from: str | None, bound: str | None, *, is_proven: bool
 
 
 def changes_since_loading(
-    client: HevoClient, assets: Iterable[ObjectAsset], log: logging.Logger
+    client: HevoClient,
+    assets: Iterable[ObjectAsset],
+    log: logging.Logger,
+    *,
+    must_know: bool = False,
 ) -> Mapping[dg.AssetKey, str] | None:
     """What became of each asset whose object is not what it was; sends a request per page.
 
@@ -63,6 +68,7 @@ def changes_since_loading(
         client: Hevo's API.
         assets: The assets of one pipeline.
         log: Where it is told that Hevo's objects could not be read, which stops nothing.
+        must_know: Whether that stops the step, which may be tried again.
 
     Returns:
         A sentence for each asset that must not be recorded; None where Hevo did not tell.
@@ -75,7 +81,7 @@ def changes_since_loading(
     try:
         current = {item.object_id: item for item in client.list_objects(pipeline_id)}
     except HevoError as error:
-        if not may_pass(error):
+        if must_know or not may_pass(error):
             raise
         log.warning(
             f"Whether objects of pipeline {pipeline_id} have changed since the code location was "
@@ -90,11 +96,16 @@ def changes_since_loading(
     return found
 
 
+def is_gone(sentence: str) -> bool:
+    """Whether a sentence about a change says that the pipeline has the object no more."""
+    return _GONE in sentence
+
+
 def change_of(asset: ObjectAsset, current: PipelineObject | None) -> str | None:
     """How an object differs from what it was when it became an asset; None where it does not."""
     name = f"{asset.known.name} of pipeline {asset.pipeline_id}"
     if current is None:
-        return f"{name} is not in the pipeline any more."
+        return f"{name} {_GONE}."
     if not current.is_replicated:
         return f"{name} is {current.status} in Hevo now, so it is not loaded."
     pairs = (
@@ -102,9 +113,14 @@ def change_of(asset: ObjectAsset, current: PipelineObject | None) -> str | None:
         ("read from", asset.known.source_path, path_text(current.source_namespace)),
     )
     for what, before, now in pairs:
-        if before is not None and now is not None and before != now:
+        if before is not None and now is not None and not _is_same(before, now):
             return f"{name} is {what} {now} now, and was {what} {before} when it became an asset."
     return None
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two namespaces are one: Hevo may tell the outer parts of it, or leave them out."""
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def check_results_of_changes(

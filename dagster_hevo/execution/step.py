@@ -30,6 +30,7 @@ from dagster_hevo.execution.since_loading import (
     changes_since_loading,
     check_account,
     check_results_of_changes,
+    is_gone,
 )
 from dagster_hevo.jobs.objects import ObjectIndex
 from dagster_hevo.jobs.outcome import JobOutcome
@@ -246,11 +247,16 @@ def read_changes(
     place = None if loaded_from is None else loaded_from.partition("#")[0]
     if place != hevo.account:
         check_account(place, hevo.account)
-    changes = changes_since_loading(hevo.get_client(), assets, context.log)
-    if loaded_from is not None and loaded_from != hevo.account_id:
+    has_other_keys = loaded_from is not None and loaded_from != hevo.account_id
+    changes = changes_since_loading(
+        hevo.get_client(), assets, context.log, must_know=has_other_keys
+    )
+    if has_other_keys:
         pipeline = hevo.get_client().get_pipeline(assets[0].pipeline_id)
         is_same = pipeline.name == assets[0].pipeline_name
-        is_proven = is_same and changes is not None and len(changes) < len(assets)
+        # Ids are UUIDs: one that both accounts know is one of one account.
+        known = changes or {}
+        is_proven = is_same and any(not is_gone(known.get(item.key, "")) for item in assets)
         check_account(loaded_from, hevo.account_id, is_proven=is_proven)
     return changes or {}
 

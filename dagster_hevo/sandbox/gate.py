@@ -225,7 +225,7 @@ def _keys(header: bytes | None) -> tuple[str | None, str | None]:
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body) if body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode("latin-1")
 
 

@@ -93,7 +93,7 @@ def test_a_resource_key_names_steps_and_sensor(tmp_path):
     assert sensor.name == "hevo_ads_job_sensor"
     steps = {each.op.name for each in made.assets if each.is_executable}
     assert steps
-    assert all(step.startswith("hevo_ads_") for step in steps)
+    assert all(step.startswith("hevo_ads__") for step in steps)
 
 
 def test_two_components_of_one_account_merge(tmp_path):

@@ -120,3 +120,12 @@ def test_an_unknown_pipeline_is_refused_with_the_pipelines_there_are(account):
     _, resource = account()
     with pytest.raises(HevoNotFoundError, match=r"no pipeline 999\. .*101 \(Shop 1\), 102"):
         resource().load_workspace(pipeline_id=999)
+
+
+def test_a_pipeline_that_can_never_be_read_is_left_out_of_each_load(account):
+    """Assets, then a sensor on the same resource; then a reload that takes the rest as kept."""
+    sandbox, resource = account()
+    sandbox.faults.add(Fault(FaultKind.STATUS_BEFORE, path=OBJECTS.format(102), status=404))
+    hevo = resource()
+    for each in (hevo, hevo, resource()):
+        assert {key.split("/")[0] for key in keys(each)} == {"shop_1", "shop_3"}

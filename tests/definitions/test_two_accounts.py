@@ -59,7 +59,7 @@ def test_two_accounts_load_and_run_side_by_side(both):
         "hevo_ads_job_sensor",
     }
     job = definitions.resolve_implicit_global_asset_job_def()
-    assert {node.name for node in job.nodes} == {"hevo_shop_101", "hevo_ads_marketing_101"}
+    assert {node.name for node in job.nodes} == {"hevo_shop_101", "hevo_ads__marketing_101"}
     assert job.execute_in_process().success
     assert len(first.triggers()) == len(second.triggers()) == 1
 
