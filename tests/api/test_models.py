@@ -268,7 +268,7 @@ def test_a_namespace_reads_from_the_outside_in():
 @pytest.mark.parametrize("status", list(ObjectStatus))
 def test_only_active_objects_are_replicated(status):
     told = PipelineObject.model_validate({"object_id": "o", "status": status})
-    assert told.is_replicated == (status == "ACTIVE")
+    assert told.is_replicated == (status in {"ACTIVE", "RESETTING"})
 
 
 def test_an_object_is_called_by_the_best_name_it_has():

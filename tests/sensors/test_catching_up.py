@@ -162,9 +162,10 @@ def test_forty_hourly_pipelines_do_not_fall_behind_where_the_interval_is_an_hour
     bounded(place, 50)
     assert place.sensor.minimum_interval_seconds == 60
     place.tick()
-    for pipeline_id in place.sandbox.pipeline_ids:
-        place.sandbox.start_scheduled_job(pipeline_id)
-    place.ticks(60)
+    for _ in range(2):
+        for pipeline_id in place.sandbox.pipeline_ids:
+            place.sandbox.start_scheduled_job(pipeline_id)
+        place.ticks(60)
     assert place.materialized() == place.loaded()
 
 
